@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// aarch64: offsets shared by assembly and C++, and the pictures of the frames they address.
+#pragma once
+
+// struct context
+#define PIRN_CONTEXT_PC 0
+#define PIRN_CONTEXT_SP 8
+#define PIRN_CONTEXT_SIZE 16
+
+// What switch_to leaves on a stack that it parks, from the saved sp upwards (there is no red zone
+// to step over; 16 bytes, because sp must stay aligned):
+//
+//   sp + 0     the frame pointer (x29)
+//   sp + 8     x19, which clang may use as a second frame pointer
+//   sp + 16    the sp of the function that called switch_to
+#define PIRN_PARKED_FP 0
+#define PIRN_PARKED_BYTES 16
+
+// Bytes of instructions between the resume address and the end of switch_to:
+// bti j (under its macro, 4), ldp x29, x19, [sp], #16 (4).
+#ifdef __ARM_FEATURE_BTI_DEFAULT
+#define PIRN_RESUME_BYTES 8
+#else
+#define PIRN_RESUME_BYTES 4
+#endif
+
+// The first frame, from its sp upwards (sp is 16-aligned):
+//
+//   sp + 0     the entry function
+//   sp + 8     unused
+#define PIRN_FIRST_FRAME_ENTRY 0
+#define PIRN_FIRST_FRAME_BYTES 16
+
+// struct resume_point
+#define PIRN_RESUME_POINT_PC 0
+#define PIRN_RESUME_POINT_SP 8
+#define PIRN_RESUME_POINT_FP 16

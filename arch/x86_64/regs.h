@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// x86-64: offsets shared by assembly and C++, and the pictures of the frames they address.
+#pragma once
+
+// struct context
+#define PIRN_CONTEXT_PC 0
+#define PIRN_CONTEXT_SP 8
+#define PIRN_CONTEXT_SIZE 16
+
+// What switch_to leaves on a stack that it parks, from the saved sp upwards:
+//
+//   sp + 0     rbx, which clang may use as a second frame pointer
+//   sp + 8     the frame pointer (rbp)
+//   sp + 16    128 bytes of red zone of the function that called switch_to
+//   sp + 144   that function's own sp
+#define PIRN_PARKED_FP 8
+#define PIRN_RED_ZONE_BYTES 128
+#define PIRN_PARKED_BYTES 144
+
+// Bytes of instructions between the resume address and the end of switch_to:
+// endbr64 (under its macro, 4), popq %rbx (1), popq %rbp (1), leaq 128(%rsp),%rsp (8).
+#if defined(__CET__) && (__CET__ & 1)
+#define PIRN_RESUME_BYTES 14
+#else
+#define PIRN_RESUME_BYTES 10
+#endif
+
+// The first frame, from its sp upwards (sp is 16-aligned):
+//
+//   sp + 0     the entry function
+//   sp + 8     0: the end of the chain of frame pointers
+#define PIRN_FIRST_FRAME_ENTRY 0
+#define PIRN_FIRST_FRAME_BYTES 16
+
+// struct resume_point
+#define PIRN_RESUME_POINT_PC 0
+#define PIRN_RESUME_POINT_SP 8
+#define PIRN_RESUME_POINT_FP 16

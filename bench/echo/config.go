@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT
+
+// Mirrors config.h.
+package main
+
+const kBufferSizeBytes = 4096

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+
+// Mirrors config.h.
+package main
+
+const (
+	kOps   = 2_000_000
+	kBatch = 1_000
+)

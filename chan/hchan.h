@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// hchan: the untyped channel (Go's chan.go). What of it select and timers need, too.
+//
+// Invariants, whenever the lock is free; a record whose select was won elsewhere counts as absent:
+//   - recvq or sendq is empty, but for one select that waits on both sides of the channel itself.
+//   - count > 0 implies that recvq is empty; so does returned != nullptr.
+//   - count < capacity implies that sendq is empty.
+//   - closed implies that both queues are empty.
+//   - The values are in the slots [recv_index, recv_index + count), modulo capacity.
+//   - A record is linked into a queue exactly while record->object is this channel.
+//   - handles > 0, or orphaned and a queue is not empty.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <pirn/chan_elem.h>
+
+#include "runtime/base/atomic.h"
+#include "runtime/lock.h"
+#include "runtime/waiter.h"
+
+namespace pirn::detail {
+
+struct box;
+
+// Waiting records, first come first served, and how many they are.
+struct wait_queue {
+    rt::waiter_queue records;
+    // Written under the lock; read without it by operations that would fail, see ORD(chan-look).
+    base::atomic<std::uint32_t> size{0};
+};
+
+struct hchan {
+    hchan(const elem_ops& o, std::size_t n, std::byte* slots) : ops(o), capacity(n), buffer(slots) {}
+
+    // Protects what follows it, and the records that are linked here. While it is held: nothing of
+    // the user's but a noexcept move or the destructor of what was moved from, no ready(), no
+    // allocation.
+    rt::lock mu{rt::lock_rank::hchan};
+
+    // Guarded by mu; atomic because operations that would fail read them without it.
+    base::atomic<bool> closed{false};
+    base::atomic<std::size_t> count{0};           // values in the buffer
+    base::atomic<std::uint32_t> returned_size{0};
+
+    // Guarded by mu.
+    bool orphaned = false;              // no handle is left, but for records that still wait
+    std::size_t send_index = 0;
+    std::size_t recv_index = 0;
+    box* returned = nullptr;            // given back by a receiver whose move threw
+    wait_queue recvq;
+    wait_queue sendq;
+
+    // Never change.
+    const elem_ops ops;
+    const std::size_t capacity;
+    std::byte* const buffer;
+
+    // Atomic, see ORD(chan-handles).
+    base::atomic<std::size_t> handles{1};
+};
+
+// The queues, for whoever holds mu.
+
+// Appends a record whose fields the caller has set, and names the channel in it.
+void enqueue(hchan* c, wait_queue& q, rt::waiter* w) noexcept;
+// The first record that its waker may complete, unlinked; a select's is won by this. Or nullptr.
+// Its owner goes on only when it is readied, and then never touches the channel.
+rt::waiter* dequeue(wait_queue& q) noexcept;
+// Unlinks a record if it still is on its queue. For a select's losing cases.
+bool unlink(hchan* c, wait_queue& q, rt::waiter* w) noexcept;
+
+}  // namespace pirn::detail

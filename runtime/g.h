@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// G: a goroutine. It is the header of its own stack, made with the stack and reused with it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <pirn/runtime.h>
+
+#include "arch/arch.h"
+#include "runtime/base/atomic.h"
+#include "runtime/base/cacheline.h"
+#include "runtime/base/sanitizer.h"
+#include "runtime/park.h"
+#include "stack/stack.h"
+
+namespace pirn::rt {
+
+struct m;
+using detail::qnode;
+using detail::spawn_record;
+
+enum class g_status : std::uint32_t {
+    idle,      // free, in a cache of stacks. The stack belongs to the cache.
+    runnable,  // on one run queue, not running. Nobody uses the stack; who takes it off the queue
+               // runs it next.
+    running,   // on an M with a P. The stack is its own; it moves itself on.
+    waiting,   // parked. Nobody uses the stack, but for the value a waker copies to or from its
+               // frame. The waker that took its wait record moves it to runnable.
+    dead,      // ended; its M is leaving the stack and gives it back next.
+};
+
+// What C++ keeps for each thread and a goroutine takes along: the two words behind
+// __cxa_get_globals() (caught exceptions, count of uncaught ones) and errno. An M knows the
+// addresses of its thread's own; they are never asked for again, because compilers cache the
+// accessors across a switch.
+struct thread_state {
+    void* caught_exceptions = nullptr;
+    std::uint64_t uncaught_exceptions = 0;
+    int saved_errno = 0;
+};
+
+struct alignas(base::k_cache_line_bytes) g final : stack::block, qnode {
+    // Owned by whoever runs the goroutine, or by its parked stack.
+    arch::context ctx;
+    thread_state carried;
+    base::atomic<g_status> status{g_status::idle};
+    wait_reason reason = wait_reason::none;
+    bool ending = false;               // goexit is unwinding it
+    bool is_main = false;
+    waiter* waiting = nullptr;         // its wait record while parked, if it can be dropped
+    std::uint64_t id = 0;
+    // From its spawn record, for dumps.
+    const void* entry = nullptr;
+    const void* created_at = nullptr;
+    std::uint64_t created_by = 0;
+    const char* name = nullptr;
+    std::uint32_t name_bytes = 0;
+    [[no_unique_address]] base::san_fiber san;
+};
+
+inline g* to_g(qnode* n) { return static_cast<g*>(n); }
+inline spawn_record* to_record(qnode* n) { return static_cast<spawn_record*>(n); }
+
+}  // namespace pirn::rt

@@ -1,0 +1,554 @@
+// SPDX-License-Identifier: MIT
+// Who sleeps, who spins, who is woken. The only place that writes the idle and spinning words.
+//
+// Concept. Work may appear on any queue at any time; an idle M must not miss it, and not every
+// piece of work may cost a wakeup. So at most one wakeup is in flight: whoever queues work wakes an
+// M only if a P is idle and no M is spinning. A spinning M looks for work on every queue; when it
+// finds some it stops spinning, and if it was the last spinner it wakes the next, so that the
+// wakeups unfold as fast as there is work for them. One idle M sleeps in the poller (epoll, until
+// the nearest timer), the others on their notes.
+//
+// The protocol ORD(idle), a store-then-load on both sides:
+//   who queues work:                     who goes to sleep (give_up_p):
+//   1. puts it on a queue                1. puts its P on the idle list, stops spinning
+//   2. seq_cst fence                     2. seq_cst fence
+//   3. reads idle_p_count and spinning   3. looks at every queue once more
+// Either the first sees an idle P without a spinner and wakes, or the second sees the work.
+//
+// A P's `next` slot is left to the P's own M, which runs it right after the goroutine that filled
+// it: to wake for it is the most expensive mistake on a small machine. But that goroutine may go on
+// computing. So an M that sees only `next` slots filled sleeps for a short time, not for good, and
+// takes what has not moved since.
+//
+// Rejected: waking for each ready goroutine (a futex call each, and the woken find nothing);
+// letting the sleeper poll by timeouts alone (latency, and an idle process that never sleeps).
+#include <algorithm>
+
+#include "runtime/base/check.h"
+#include "runtime/base/clock.h"
+#include "runtime/netpoll.h"
+#include "runtime/sched.h"
+#include "runtime/self.h"
+
+namespace pirn::rt {
+namespace {
+
+constexpr std::uint32_t k_check_interval = 61;        // prime, as Go's: no resonance with programs
+constexpr std::uint32_t k_check_interval_timers = 16;
+constexpr std::int64_t k_busy_poll_ns = 100'000;      // a busy P looks at the net this often
+constexpr std::int64_t k_next_patience_ns = 100'000;  // how long a filled next may stand
+constexpr std::int64_t k_next_patience_max_ns = 10'000'000;
+constexpr int k_spin_rounds = 100;
+constexpr int k_spin_rounds_before_next = 30;         // a pause, so that its owner can run it
+constexpr int k_pauses_per_round = 8;
+
+// s->mu is held.
+p* pop_idle_p(sched* s) {
+    p* pp = s->idle_ps;
+    if (pp == nullptr) return nullptr;
+    s->idle_ps = pp->next_idle;
+    pp->next_idle = nullptr;
+    pp->listed = false;
+    s->idle_p_count.fetch_sub(1, std::memory_order_relaxed);
+    return pp;
+}
+
+// s->mu is held.
+void push_idle_p(sched* s, p* pp) {
+    pp->runner = nullptr;
+    pp->listed = true;
+    pp->next_idle = s->idle_ps;
+    s->idle_ps = pp;
+    // Relaxed: give_up_p's fence follows.
+    s->idle_p_count.fetch_add(1, std::memory_order_relaxed);
+}
+
+void take_p(m* mp, p* pp) {
+    mp->cpu = pp;
+    pp->runner = mp;
+    pp->until_check = 1;
+    pp->check_due = true;
+    see_other_ps(pp);
+}
+
+void start_spinning(m* mp) {
+    mp->spinning = true;
+    mp->owner->spinning.fetch_add(1, std::memory_order_relaxed);
+}
+
+// s->mu is held. Up to `most` from the global queue: one is returned, the rest go to pp.
+qnode* take_global(sched* s, p* pp, std::size_t most) {
+    if (s->global.empty()) return nullptr;
+    const std::size_t procs = s->procs.load(std::memory_order_relaxed);
+    std::size_t n = std::min({s->global.size() / procs + 1, s->global.size(),
+                              std::size_t{k_ring / 2}, most});
+    qnode* first = s->global.pop_front();
+    for (; n > 1; --n) {
+        qnode* more = s->global.pop_front();
+        if (!pp->queue.push(more)) {
+            // Cannot be: the ring was empty. Keep it all the same.
+            s->global.push_back(more);
+            break;
+        }
+    }
+    s->global_size.store(static_cast<std::uint32_t>(s->global.size()), std::memory_order_relaxed);
+    return first;
+}
+
+qnode* look_at_global(sched* s, p* pp, std::size_t most) {
+    // Relaxed: seen late it is seen at the next look, and give_up_p looks under the lock.
+    if (s->global_size.load(std::memory_order_relaxed) == 0) return nullptr;
+    lock_guard hold(s->mu);
+    return take_global(s, pp, most);
+}
+
+// Makes what the poller found runnable on pp.
+void queue_polled(p* pp, base::fifo<qnode>& found) {
+    while (qnode* n = found.pop_front()) queue_back(pp, n);
+}
+
+// The look around that is due every so many decisions: global queue, network.
+qnode* look_around(sched* s, p* pp, std::int64_t now) {
+    if (qnode* n = look_at_global(s, pp, 1)) return n;
+    if (io_waiters() != 0) {
+        if (now == 0) now = base::now_ns();
+        // Relaxed: a rate limit.
+        if (now - s->last_poll_ns.load(std::memory_order_relaxed) > k_busy_poll_ns) {
+            s->last_poll_ns.store(now, std::memory_order_relaxed);
+            base::fifo<qnode> found;
+            poll_net(s, 0, found);
+            queue_polled(pp, found);
+        }
+    }
+    // The ring before `next`, once: two goroutines that wake each other don't starve it.
+    return pp->queue.pop(pp->alone);
+}
+
+// What is runnable at hand: this P's queue, the global one, timers, network.
+qnode* look_at_hand(m* mp) {
+    sched* s = mp->owner;
+    p* pp = mp->cpu;
+    // Relaxed: what was asked for before is looked at below; what comes after asks again.
+    pp->attention.store(false, std::memory_order_relaxed);
+    see_other_ps(pp);
+    std::int64_t now = 0;
+    const bool timers = pp->timers.first_ns.load(std::memory_order_relaxed) != base::k_never_ns;
+    if (timers) {
+        now = base::now_ns();
+        run_timers(mp, pp, now);
+    }
+    // Only a look around starts the count again: an M that comes here for other reasons all the
+    // time would never get to it.
+    if (pp->check_due) {
+        pp->check_due = false;
+        pp->until_check = timers ? k_check_interval_timers : k_check_interval;
+        if (qnode* n = look_around(s, pp, now)) return n;
+    }
+    if (qnode* n = pp->queue.take_next(pp->alone)) return n;
+    if (qnode* n = pp->queue.pop(pp->alone)) return n;
+    return look_at_global(s, pp, k_ring);
+}
+
+// Looks elsewhere: network, other Ps.
+qnode* look_elsewhere(m* mp) {
+    sched* s = mp->owner;
+    p* pp = mp->cpu;
+    const std::uint32_t procs = s->procs.load(std::memory_order_relaxed);
+    if (procs == 1) return nullptr;
+    if (io_waiters() != 0 && s->poller.load(std::memory_order_relaxed) == nullptr) {
+        base::fifo<qnode> found;
+        poll_net(s, 0, found);
+        if (qnode* n = found.pop_front()) {
+            queue_polled(pp, found);
+            return n;
+        }
+    }
+    // Spinners are at most half of the busy Ps: more would only get in each other's way.
+    const std::uint32_t busy = procs - s->idle_p_count.load(std::memory_order_relaxed);
+    if (!mp->spinning) {
+        if (2 * s->spinning.load(std::memory_order_relaxed) >= busy) return nullptr;
+        start_spinning(mp);
+    }
+    for (int round = 0; round < k_spin_rounds; ++round) {
+        if (qnode* n = steal_work(mp, round >= k_spin_rounds_before_next)) return n;
+        if (qnode* n = look_at_global(s, pp, k_ring)) return n;
+        if (s->stopping.load(std::memory_order_relaxed) ||
+            pp->attention.load(std::memory_order_relaxed))
+            return nullptr;
+        for (int i = 0; i < k_pauses_per_round; ++i) arch::pause();
+    }
+    return nullptr;
+}
+
+struct outlook {
+    bool work = false;         // on a ring or the global queue
+    bool next_only = false;    // on some P's next slot
+    std::int64_t first_timer_ns = base::k_never_ns;
+};
+
+outlook look_at_all(sched* s) {
+    outlook o;
+    o.work = s->global_size.load(std::memory_order_relaxed) != 0;
+    for (auto& slot : s->ps) {
+        // ORD(ps): acquire; pairs with the release in make_p.
+        p* pp = slot.load(std::memory_order_acquire);
+        if (pp == nullptr) break;
+        if (!pp->queue.ring_empty())
+            o.work = true;
+        else if (!pp->queue.empty())
+            o.next_only = true;
+        o.first_timer_ns =
+            std::min(o.first_timer_ns, pp->timers.first_ns.load(std::memory_order_relaxed));
+    }
+    return o;
+}
+
+// Puts the P on the idle list. False: there is work after all, and the M keeps its P.
+bool give_up_p(m* mp) {
+    sched* s = mp->owner;
+    p* pp = mp->cpu;
+    {
+        lock_guard hold(s->mu);
+        if (!s->global.empty()) return false;
+        // A P that maxprocs has retired is not offered again; its queue is empty by now.
+        pp->runner = nullptr;
+        mp->cpu = nullptr;
+        if (pp->id < s->procs.load(std::memory_order_relaxed)) push_idle_p(s, pp);
+    }
+    if (mp->spinning) {
+        mp->spinning = false;
+        s->spinning.fetch_sub(1, std::memory_order_relaxed);
+    }
+    // ORD(idle): seq_cst fence; the idle P is visible before the queues are read again. Pairs with
+    // the fences in wake_for_work and wake_from_outside.
+    base::fence(std::memory_order_seq_cst);
+    return true;
+}
+
+// Takes an idle P, if there is one.
+bool get_idle_p(m* mp) {
+    sched* s = mp->owner;
+    p* pp;
+    {
+        lock_guard hold(s->mu);
+        pp = pop_idle_p(s);
+    }
+    if (pp == nullptr) return false;
+    take_p(mp, pp);
+    return true;
+}
+
+// Waits for the P that a waker hands over. False: the run ends.
+bool take_handed(m* mp) {
+    mp->wake.sleep(base::k_never_ns);
+    mp->wake.clear();
+    p* pp = mp->handed;
+    mp->handed = nullptr;
+    if (pp == nullptr) return false;
+    mp->spinning = mp->handed_spinning;
+    take_p(mp, pp);
+    return true;
+}
+
+enum class slept { have_p, look_again, stop };
+
+// Sleeps in the poller, if nobody else does and there is something to wait for there.
+bool try_poller(m* mp, std::int64_t until_ns, slept& result) {
+    sched* s = mp->owner;
+    m* nobody = nullptr;
+    // ORD(poller): acq_rel; pairs with the exchange of whoever takes the poller out.
+    if (!s->poller.compare_exchange(nobody, mp, std::memory_order_acq_rel,
+                                    std::memory_order_relaxed))
+        return false;
+    s->poll_until_ns.store(until_ns, std::memory_order_relaxed);
+    // ORD(poller-timer): seq_cst fence; the poller and its deadline are visible before the timers
+    // are read again. Pairs with the fence in wake_for_timer.
+    base::fence(std::memory_order_seq_cst);
+    const outlook o = look_at_all(s);
+    until_ns = std::min(until_ns, o.first_timer_ns);
+    base::fifo<qnode> found;
+    const bool hurry = o.work || s->stopping.load(std::memory_order_relaxed);
+    poll_net(s, hurry ? 0 : until_ns, found);
+    m* me = mp;
+    // ORD(poller): acq_rel; pairs with the exchange of whoever takes the poller out.
+    if (!s->poller.compare_exchange(me, nullptr, std::memory_order_acq_rel,
+                                    std::memory_order_relaxed)) {
+        // Taken out: a P comes over the note.
+        if (!found.empty()) queue_global(s, std::move(found));
+        result = take_handed(mp) ? slept::have_p : slept::stop;
+        return true;
+    }
+    if (get_idle_p(mp)) {
+        if (!found.empty()) {
+            queue_polled(mp->cpu, found);
+            wake_for_work(mp->cpu);  // also so that somebody else sleeps in the poller
+        }
+        result = slept::have_p;
+        return true;
+    }
+    // Every P is busy; their Ms look at the net by themselves.
+    if (!found.empty()) queue_global(s, std::move(found));
+    result = slept::look_again;
+    return true;
+}
+
+// s->mu is held. Takes a particular M off the idle list; false: it is not there.
+bool unlist_idle_m(sched* s, m* mp) {
+    for (m** at = &s->idle_ms; *at != nullptr; at = &(*at)->next_idle) {
+        if (*at != mp) continue;
+        *at = mp->next_idle;
+        mp->next_idle = nullptr;
+        --s->m_idle;
+        return true;
+    }
+    return false;
+}
+
+// Sleeps on the note until woken or `until_ns`.
+slept sleep_on_note(m* mp, std::int64_t until_ns) {
+    sched* s = mp->owner;
+    bool suspicious = false;
+    {
+        lock_guard hold(s->mu);
+        if (!s->global.empty() && s->idle_ps != nullptr) return slept::look_again;
+        // ORD(stopping): relaxed under mu; wake_all takes mu after it was set.
+        if (s->stopping.load(std::memory_order_relaxed)) return slept::stop;
+        mp->next_idle = s->idle_ms;
+        s->idle_ms = mp;
+        ++s->m_idle;
+        suspicious = looks_dead(s);
+    }
+    if (suspicious) until_ns = check_dead(s);
+    if (mp->wake.sleep(until_ns)) return take_handed(mp) ? slept::have_p : slept::stop;
+    {
+        lock_guard hold(s->mu);
+        if (unlist_idle_m(s, mp)) return slept::look_again;
+    }
+    // Taken off the list by a waker at the same moment.
+    return take_handed(mp) ? slept::have_p : slept::stop;
+}
+
+// The M has no P and nothing to do. True: it has a P again.
+bool sleep_for_work(m* mp) {
+    sched* s = mp->owner;
+    std::int64_t patience_ns = k_next_patience_ns;
+    for (;;) {
+        const outlook o = look_at_all(s);
+        if (s->stopping.load(std::memory_order_relaxed)) return false;
+        const bool due = o.first_timer_ns != base::k_never_ns && o.first_timer_ns <= base::now_ns();
+        if ((o.work || due) && get_idle_p(mp)) {
+            start_spinning(mp);
+            return true;
+        }
+        std::int64_t until_ns = o.first_timer_ns;
+        if (o.next_only) {
+            until_ns = std::min(until_ns, base::now_ns() + patience_ns);
+            patience_ns = std::min(2 * patience_ns, k_next_patience_max_ns);
+        }
+        slept result = slept::look_again;
+        // With every P busy, the net and the timers are theirs to look at.
+        const bool idle_p = s->idle_p_count.load(std::memory_order_relaxed) != 0;
+        const bool poll = idle_p && (o.first_timer_ns != base::k_never_ns || io_waiters() != 0);
+        if (!poll || !try_poller(mp, until_ns, result))
+            result = sleep_on_note(mp, o.next_only ? until_ns : base::k_never_ns);
+        if (result == slept::have_p) return true;
+        if (result == slept::stop) return false;
+        // A next slot that outlasted our patience: its P's goroutine computes on.
+        if (o.next_only && get_idle_p(mp)) {
+            start_spinning(mp);
+            return true;
+        }
+    }
+}
+
+// Gives an M to pp, which the caller took off the idle list, with a spinner's place. Takes s->mu
+// over and lets it go.
+void hand_over(sched* s, p* pp) {
+    m* mp = s->idle_ms;
+    if (mp != nullptr) {
+        s->idle_ms = mp->next_idle;
+        mp->next_idle = nullptr;
+        --s->m_idle;
+    }
+    s->mu.release();
+    bool in_poller = false;
+    if (mp == nullptr) {
+        // ORD(poller): acq_rel; pairs with the compare-exchanges in try_poller.
+        mp = s->poller.exchange(nullptr, std::memory_order_acq_rel);
+        in_poller = mp != nullptr;
+    }
+    if (mp == nullptr) {
+        start_m(s, pp, true);
+        return;
+    }
+    mp->handed = pp;
+    mp->handed_spinning = true;
+    s->wakeups.fetch_add(1, std::memory_order_relaxed);
+    mp->wake.wake();
+    if (in_poller) poll_break();
+}
+
+}  // namespace
+
+qnode* find_runnable(m* mp) {
+    sched* s = mp->owner;
+    for (;;) {
+        if (mp->cpu == nullptr && !sleep_for_work(mp)) return nullptr;
+        p* pp = mp->cpu;
+        if (s->stopping.load(std::memory_order_relaxed)) {
+            pp->runner = nullptr;
+            mp->cpu = nullptr;
+            return nullptr;
+        }
+        if (pp->id >= s->procs.load(std::memory_order_relaxed)) {
+            retire_p(s, pp);
+            give_up_p(mp);
+            continue;
+        }
+        qnode* n = look_at_hand(mp);
+        if (n == nullptr) n = look_elsewhere(mp);
+        if (n != nullptr) {
+            if (mp->spinning) stop_spinning(mp);
+            return n;
+        }
+        if (s->stopping.load(std::memory_order_relaxed)) continue;
+        give_up_p(mp);
+    }
+}
+
+void stop_spinning(m* mp) {
+    sched* s = mp->owner;
+    mp->spinning = false;
+    // The last spinner that leaves with work sends the next: there may be more of it.
+    if (s->spinning.fetch_sub(1, std::memory_order_relaxed) == 1) wake_for_work(mp->cpu);
+}
+
+void wake_for_work_slow(sched* s) {
+    std::uint32_t none = 0;
+    // One in flight. Relaxed: the lock below orders the hand-over.
+    if (!s->spinning.compare_exchange(none, 1, std::memory_order_relaxed,
+                                      std::memory_order_relaxed))
+        return;
+    s->mu.acquire();
+    p* pp = s->stopping.load(std::memory_order_relaxed) ? nullptr : pop_idle_p(s);
+    if (pp == nullptr) {
+        s->mu.release();
+        s->spinning.fetch_sub(1, std::memory_order_relaxed);
+        return;
+    }
+    hand_over(s, pp);
+}
+
+void wake_from_outside(sched* s) {
+    // ORD(idle): seq_cst fence; as in wake_for_work.
+    base::fence(std::memory_order_seq_cst);
+    if (s->idle_p_count.load(std::memory_order_relaxed) != 0) {
+        wake_for_work_slow(s);
+        return;
+    }
+    // Every P is busy: the next look around finds it.
+}
+
+void wake_for_timer(sched* s, std::int64_t when_ns) {
+    // ORD(poller-timer): seq_cst fence; the timer is in its heap before the poller is looked at.
+    // Pairs with the fence in try_poller.
+    base::fence(std::memory_order_seq_cst);
+    if (s->poller.load(std::memory_order_relaxed) != nullptr) {
+        if (when_ns < s->poll_until_ns.load(std::memory_order_relaxed)) poll_break();
+        return;
+    }
+    if (s->idle_p_count.load(std::memory_order_relaxed) != 0) wake_for_work_slow(s);
+}
+
+void wake_all(sched* s) {
+    m* list;
+    {
+        lock_guard hold(s->mu);
+        list = s->idle_ms;
+        s->idle_ms = nullptr;
+        s->m_idle = 0;
+        for (auto& slot : s->ps) {
+            // ORD(ps): acquire; pairs with the release in make_p.
+            p* pp = slot.load(std::memory_order_acquire);
+            if (pp == nullptr) break;
+            pp->attention.store(true, std::memory_order_relaxed);
+        }
+    }
+    while (list != nullptr) {
+        m* next = list->next_idle;
+        list->next_idle = nullptr;
+        list->handed = nullptr;  // no P: stop
+        list->wake.wake();
+        list = next;
+    }
+    // ORD(poller): acq_rel; pairs with the compare-exchanges in try_poller.
+    if (m* mp = s->poller.exchange(nullptr, std::memory_order_acq_rel)) {
+        mp->handed = nullptr;
+        mp->wake.wake();
+        poll_break();
+    }
+}
+
+void add_idle_p(sched* s, p* pp) {
+    lock_guard hold(s->mu);
+    push_idle_p(s, pp);
+}
+
+// The number is set first: an M that gives its P up meanwhile sees it under mu and lists the P, or
+// does not, accordingly.
+void change_procs(sched* s, std::uint32_t n) {
+    lock_guard turn(s->procs_mu);
+    const std::uint32_t before = s->procs.load(std::memory_order_relaxed);
+    for (std::uint32_t id = 0; id < n; ++id) {
+        // ORD(ps): acquire; pairs with the release in make_p.
+        if (s->ps[id].load(std::memory_order_acquire) == nullptr) make_p(s, id);
+    }
+    p* unused[k_max_procs];
+    std::uint32_t unused_count = 0;
+    {
+        lock_guard hold(s->mu);
+        s->procs.store(n, std::memory_order_relaxed);
+        for (p** at = &s->idle_ps; *at != nullptr;) {
+            p* pp = *at;
+            if (pp->id < n) {
+                at = &pp->next_idle;
+                continue;
+            }
+            *at = pp->next_idle;
+            pp->next_idle = nullptr;
+            pp->listed = false;
+            s->idle_p_count.fetch_sub(1, std::memory_order_relaxed);
+            unused[unused_count++] = pp;
+        }
+        for (std::uint32_t id = before; id < n; ++id) {
+            p* pp = s->ps[id].load(std::memory_order_relaxed);
+            if (pp->runner == nullptr && !pp->listed) push_idle_p(s, pp);
+        }
+        for (auto& slot : s->ps) {
+            p* pp = slot.load(std::memory_order_relaxed);  // made by this function's callers only
+            if (pp == nullptr) break;
+            // Nobody runs it, so nobody else tells it that it is not alone.
+            if (pp->runner == nullptr) see_other_ps(pp);
+            pp->attention.store(true, std::memory_order_relaxed);
+        }
+    }
+    for (std::uint32_t i = 0; i < unused_count; ++i) {
+        // ORD(ps): acquire; pairs with the release in make_p.
+        move_timers(unused[i], s->ps[0].load(std::memory_order_acquire));
+        unused[i]->stacks.drain();
+    }
+    wake_from_outside(s);
+}
+
+void retire_p(sched* s, p* pp) {
+    base::fifo<qnode> list;
+    if (qnode* n = pp->queue.take_next(false)) list.push_back(n);
+    while (qnode* n = pp->queue.pop(false)) list.push_back(n);
+    pp->stacks.drain();
+    // ORD(ps): acquire; pairs with the release in make_p.
+    move_timers(pp, s->ps[0].load(std::memory_order_acquire));
+    if (!list.empty()) queue_global(s, std::move(list));
+    wake_from_outside(s);
+}
+
+}  // namespace pirn::rt

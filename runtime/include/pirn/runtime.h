@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+// Goroutines: run, go, yield, goexit, and what belongs to them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <new>
+#include <stdexcept>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+namespace pirn {
+
+// When a goroutine that does not give way by itself is made to.
+enum class preemption { off, cooperative, full };
+
+struct options {
+    // Goroutines that run at once (Ps). 0: PIRN_MAXPROCS, else the smaller of the affinity mask's
+    // count and the cgroup's CPU quota rounded up.
+    int procs = 0;
+    int max_threads = 10000;              // Ms; more is a fatal error
+    std::size_t max_stack = 256u << 20;   // the largest stack a goroutine may have
+    preemption preempt = preemption::full;
+};
+
+struct go_options {
+    std::string_view name;    // for dumps; must outlive the goroutine (a literal)
+    std::size_t stack = 0;    // start on a stack of at least this many bytes
+};
+
+// Misuse that a program may recover from; what() is Go's text ("send on closed channel").
+class [[gnu::visibility("default")]] panic : public std::logic_error {
+  public:
+    using std::logic_error::logic_error;
+};
+
+// defer d{[&]{ ... }}: the function runs when the scope ends, by whatever way; last in first out.
+// It may throw where no other exception is on its way.
+template <class F>
+class [[nodiscard]] defer {
+  public:
+    explicit defer(F f) : f_(std::move(f)) {}
+    defer(const defer&) = delete;
+    defer& operator=(const defer&) = delete;
+    ~defer() noexcept(false) { f_(); }
+
+  private:
+    F f_;
+};
+
+namespace detail {
+
+// What the run queues hold: a goroutine, or the record of one that has not run yet.
+struct qnode {
+    qnode* next = nullptr;
+    bool is_record = false;
+};
+
+// A goroutine that has not run yet: its closure and where it comes from. It gets a stack when it
+// first runs; the closure then moves there and the record is reused at once.
+struct alignas(16) spawn_record : qnode {
+    static constexpr std::size_t k_inline_bytes = 64;
+
+    bool pooled = false;                      // storage is of the common size
+    std::uint32_t name_bytes = 0;
+    void (*invoke)(spawn_record*) = nullptr;  // on the new stack: runs the closure, frees the record
+    void* closure = nullptr;
+    const void* created_at = nullptr;         // the caller of go
+    std::uint64_t created_by = 0;             // its goroutine's id; 0: a foreign thread
+    const char* name = nullptr;
+    std::uint32_t stack_bytes = 0;            // asked for by go_options
+};
+
+// A record with room for a closure. Throws panic outside any runtime.
+spawn_record* new_record(std::size_t bytes, std::size_t align);
+void free_record(spawn_record* r) noexcept;
+// Makes it runnable. Takes the record over.
+void spawn(spawn_record* r) noexcept;
+
+template <class Closure>
+void invoke_closure(spawn_record* r) {
+    auto* c = static_cast<Closure*>(r->closure);
+    if constexpr (std::is_nothrow_move_constructible_v<Closure>) {
+        Closure local(std::move(*c));
+        c->~Closure();
+        free_record(r);
+        local();
+    } else {
+        struct owner {
+            spawn_record* r;
+            Closure* c;
+            ~owner() {
+                c->~Closure();
+                free_record(r);
+            }
+        } hold{r, c};
+        (*c)();
+    }
+}
+
+// Calls f(args...) with everything moved, once.
+template <class F, class... A>
+struct bound_call {
+    F f;
+    std::tuple<A...> args;
+    void operator()() { std::apply(std::move(f), std::move(args)); }
+};
+template <class F>
+struct bound_call<F> {
+    F f;
+    void operator()() { std::invoke(std::move(f)); }
+};
+
+template <class Closure, class... Init>
+[[gnu::always_inline]] inline void spawn_closure(const go_options* o, const void* at,
+                                                 Init&&... init) {
+    spawn_record* r = new_record(sizeof(Closure), alignof(Closure));
+    if constexpr (noexcept(Closure{std::forward<Init>(init)...})) {
+        ::new (r->closure) Closure{std::forward<Init>(init)...};
+    } else {
+        try {
+            ::new (r->closure) Closure{std::forward<Init>(init)...};
+        } catch (...) {
+            free_record(r);
+            throw;
+        }
+    }
+    r->invoke = &invoke_closure<Closure>;
+    r->created_at = at;
+    if (o != nullptr) {
+        r->name = o->name.data();
+        r->name_bytes = static_cast<std::uint32_t>(o->name.size());
+        constexpr std::size_t k_most = 1u << 31;
+        r->stack_bytes = static_cast<std::uint32_t>(o->stack < k_most ? o->stack : k_most);
+    }
+    spawn(r);
+}
+
+template <class F, class... A>
+[[gnu::always_inline]] inline void go_call(const go_options* o, const void* at, F&& f,
+                                           A&&... args) {
+    static_assert(std::is_invocable_v<std::decay_t<F>, std::decay_t<A>...>,
+                  "pirn::go: f must be callable with the arguments' decayed copies");
+    using closure = bound_call<std::decay_t<F>, std::decay_t<A>...>;
+    if constexpr (sizeof...(A) == 0)
+        spawn_closure<closure>(o, at, std::forward<F>(f));
+    else
+        spawn_closure<closure>(o, at, std::forward<F>(f),
+                               std::tuple<std::decay_t<A>...>(std::forward<A>(args)...));
+}
+
+void run_main(void (*main_fn)(void*), void* arg, const options& o);
+
+}  // namespace detail
+
+// Starts the runtime on the calling thread, with main_fn as the main goroutine, and returns its
+// int (0 for void) when it returns. The other goroutines have then stopped at a park or a yield
+// and are dropped where they stand: no destructors run, and what they alone referred to is not
+// reclaimed. May be called again afterwards. Throws panic when a runtime runs already.
+template <class F>
+int run(F&& main_fn, options o = {}) {
+    int result = 0;
+    auto body = [&] {
+        if constexpr (std::is_void_v<std::invoke_result_t<F&>>)
+            std::invoke(main_fn);
+        else
+            result = static_cast<int>(std::invoke(main_fn));
+    };
+    detail::run_main([](void* b) { (*static_cast<decltype(body)*>(b))(); }, &body, o);
+    return result;
+}
+
+// Starts f(args...) as a goroutine; f and the arguments are decayed and moved as std::thread does.
+// From goroutines and foreign threads; does not block. Throws panic outside any runtime.
+template <class F, class... A>
+    requires(!std::is_same_v<std::remove_cvref_t<F>, go_options>)
+[[gnu::noinline]] void go(F&& f, A&&... args) {
+    detail::go_call(nullptr, __builtin_return_address(0), std::forward<F>(f),
+                    std::forward<A>(args)...);
+}
+template <class F, class... A>
+[[gnu::noinline]] void go(const go_options& o, F&& f, A&&... args) {
+    detail::go_call(&o, __builtin_return_address(0), std::forward<F>(f),
+                    std::forward<A>(args)...);
+}
+
+// Lets other goroutines run; the caller goes to the back of its queue. On a foreign thread: yields
+// the thread.
+void yield();
+
+// Gives way only if the scheduler asks for it. For long loops.
+void checkpoint();
+
+// Ends the calling goroutine by a forced unwind: destructors run. A catch (...) on the way that
+// does not rethrow, and a noexcept function, are fatal. On a foreign thread: throws panic.
+[[noreturn]] void goexit();
+
+// The number of Ps; n > 0 sets it. Returns the former setting. May be called at any time.
+int maxprocs(int n = 0);
+
+// CPUs this process may use, by its affinity mask at the start.
+int num_cpu();
+
+// Goroutines that exist, the main goroutine included; 0 outside any runtime.
+std::size_t num_goroutine();
+
+}  // namespace pirn

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+// The start and the end of a run.
+//
+// Start (run_main):
+//  1. the run's object, with its Ps; the layout of stacks
+//  2. handlers for faults and uncaught exceptions
+//  3. the calling thread becomes m0, takes P 0, and the main goroutine is queued
+//  4. m0 enters the scheduling loop
+// End, when the main function has returned (end_run, on whichever M ran it):
+//  5. `stopping` is set; every M comes to its loop at its goroutine's next park or yield and leaves
+//  6. m0 leaves its loop too and joins the others; one that stays away for more than 10 ms is left
+//     behind, and with it everything it may touch: Ps, stacks, the run's object
+//  7. nobody new gets a hold of the run; those who have one (foreign threads) are waited for
+//  8. parked goroutines are taken off the queues they wait on, timers are forgotten
+//  9. stacks are unmapped, Ps and Ms freed, handlers restored
+#include <cerrno>
+#include <cstring>
+
+#include <cxxabi.h>
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <pirn/runtime.h>
+
+#include "runtime/base/alloc.h"
+#include "runtime/base/check.h"
+#include "runtime/base/clock.h"
+#include "runtime/cpus.h"
+#include "runtime/dump.h"
+#include "runtime/netpoll.h"
+#include "runtime/sched.h"
+#include "runtime/self.h"
+#include "runtime/signal.h"
+#include "runtime/unwind.h"
+#include "runtime/waiter.h"
+
+namespace pirn::rt {
+namespace {
+
+// The run that is on, and how many threads hold on to it.
+base::atomic<sched*> current{nullptr};
+base::atomic<std::uint32_t> holders{0};
+
+constexpr std::int64_t k_straggler_ns = 10'000'000;
+constexpr std::size_t k_main_stack_bytes = 8u << 20;  // as a thread's: it is the program's main
+
+m* make_m(sched* s) {
+    m* mp = base::make<m>();
+    mp->owner = s;
+    mp->random = base::rand(reinterpret_cast<std::uintptr_t>(mp) ^
+                            static_cast<std::uint64_t>(base::now_ns()));
+    lock_guard hold(s->mu);
+    mp->id = s->next_m_id++;
+    mp->next_all = s->all_ms;
+    s->all_ms = mp;
+    ++s->m_count;
+    return mp;
+}
+
+// The calling thread becomes mp.
+void adopt_thread(m* mp) {
+    mp->tid = static_cast<int>(::gettid());
+    mp->eh_globals = reinterpret_cast<eh_globals_image*>(abi::__cxa_get_globals());
+    mp->errno_address = &errno;
+    base::san_adopt_thread(mp->san);
+    open_signal_stack(mp);
+    set_self(mp);
+}
+
+void leave_thread(m* mp) {
+    set_self(nullptr);
+    close_signal_stack(mp);
+}
+
+void* m_main(void* arg) {
+    m* mp = static_cast<m*>(arg);
+    adopt_thread(mp);
+    char name[16];
+    std::snprintf(name, sizeof name, "pirn-m%d", mp->id);
+    ::pthread_setname_np(::pthread_self(), name);
+    {
+        p* pp = mp->handed;
+        mp->handed = nullptr;
+        mp->cpu = pp;
+        pp->runner = mp;
+        mp->spinning = mp->handed_spinning;
+    }
+    schedule_loop(mp);
+    leave_thread(mp);
+    mp->ended.wake();  // mp may be gone after this
+    return nullptr;
+}
+
+g* construct_g(void* memory) { return ::new (memory) g; }
+
+void prepare_stacks() {
+    stack::set_layout({sizeof(g), alignof(g),
+                       [](void* memory) -> stack::block* { return construct_g(memory); }});
+}
+
+void fatal_dump() { dump_all(STDERR_FILENO); }
+
+struct main_call {
+    void (*fn)(void*);
+    void* arg;
+};
+
+void end_run(sched* s) {
+    // ORD(stopping): release; pairs with the locks and the exchange in wake_all and idle.cc.
+    s->stopping.store(true, std::memory_order_release);
+    wake_all(s);
+}
+
+// What the main goroutine runs.
+void invoke_main(spawn_record* r) {
+    const main_call call = *static_cast<main_call*>(r->closure);
+    m* mp = self();
+    mp->cur->is_main = true;
+    mp->owner->main_g = mp->cur;
+    detail::free_record(r);
+    call.fn(call.arg);
+    end_run(self()->owner);
+}
+
+// Waits for the other Ms. False: one was left behind.
+bool join_all(sched* s) {
+    const std::int64_t deadline = base::now_ns() + k_straggler_ns;
+    bool all = true;
+    m* list;
+    {
+        lock_guard hold(s->mu);
+        list = s->all_ms;
+    }
+    for (m* mp = list; mp != nullptr;) {
+        m* next = mp->next_all;
+        if (mp != s->m0) {
+            if (mp->ended.sleep(deadline)) {
+                ::pthread_join(mp->thread, nullptr);
+            } else {
+                ::pthread_detach(mp->thread);
+                all = false;
+            }
+        }
+        mp = next;
+    }
+    return all;
+}
+
+// A parked goroutine never goes on: it leaves the queue it waits on. A waker that has taken it off
+// already is about to make it runnable; until it has, its record must stand.
+void drop_parked(stack::block* b, void*) {
+    g* gp = static_cast<g*>(b);
+    if (gp->in_use == 0 || gp->status.load(std::memory_order_relaxed) != g_status::waiting) return;
+    for (waiter* w = gp->waiting; w != nullptr; w = w->next_case) {
+        if (w->drop != nullptr) w->drop(w);
+    }
+    gp->waiting = nullptr;
+}
+
+void free_p(p* pp) {
+    while (spawn_record* r = pp->records) {
+        pp->records = static_cast<spawn_record*>(r->next);
+        base::deallocate(r);
+    }
+    base::deallocate(pp->timers.items);
+    base::destroy(pp);
+}
+
+void free_run(sched* s) {
+    while (m* mp = s->all_ms) {
+        s->all_ms = mp->next_all;
+        base::destroy(mp);
+    }
+    for (auto& slot : s->ps) {
+        p* pp = slot.load(std::memory_order_relaxed);  // nobody else is left
+        if (pp != nullptr) free_p(pp);
+    }
+    base::destroy(s);
+}
+
+// Steps 7 to 9.
+void clean_up(sched* s, bool all_joined) {
+    // ORD(current-run): seq_cst; pairs with the increment and the load in sched_ref.
+    current.store(nullptr, std::memory_order_seq_cst);
+    // ORD(current-run): seq_cst; as above.
+    while (holders.load(std::memory_order_seq_cst) != 0) ::sched_yield();
+    stack::for_each_block(drop_parked, nullptr);
+    for (auto& slot : s->ps) {
+        p* pp = slot.load(std::memory_order_relaxed);  // no M that makes Ps is left
+        if (pp != nullptr) forget_timers(pp);
+    }
+    leave_thread(s->m0);
+    restore_unwind_hooks();
+    restore_signal_handlers();
+    base::set_fatal_hook(nullptr);
+    if (!all_joined) return;  // a straggler may touch all of it
+    stack::release_all();
+    free_run(s);
+}
+
+}  // namespace
+
+// Taking a hold is counted before the pointer is read, so that a run that ends either sees the
+// count or is not seen.
+sched_ref::sched_ref() {
+    // ORD(current-run): seq_cst; pairs with the store and the load in clean_up.
+    holders.fetch_add(1, std::memory_order_seq_cst);
+    // ORD(current-run): seq_cst; as above.
+    s_ = current.load(std::memory_order_seq_cst);
+}
+
+sched_ref::~sched_ref() {
+    // ORD(current-run): release; what was done with the run comes before its end.
+    holders.fetch_sub(1, std::memory_order_release);
+}
+
+p* make_p(sched* s, std::uint32_t id) {
+    p* pp = base::make<p>();
+    pp->owner = s;
+    pp->id = id;
+    pp->alone = s->procs.load(std::memory_order_relaxed) == 1;
+    pp->stealable.store(!pp->alone, std::memory_order_relaxed);
+    // ORD(ps): release; the P is whole. Pairs with the acquires of those who walk sched::ps.
+    s->ps[id].store(pp, std::memory_order_release);
+    return pp;
+}
+
+m* start_m(sched* s, p* pp, bool spinning) {
+    if (s->m_count >= s->opts.max_threads) {
+        base::report("runtime: program exceeds %d-thread limit\n", s->opts.max_threads);
+        base::fatal("thread exhaustion");
+    }
+    m* mp = make_m(s);
+    mp->handed = pp;
+    mp->handed_spinning = spinning;
+    if (const int e = ::pthread_create(&mp->thread, nullptr, m_main, mp); e != 0)
+        base::fatalf("runtime: failed to create a thread: %s", std::strerror(e));
+    return mp;
+}
+
+}  // namespace pirn::rt
+
+namespace pirn {
+
+using namespace rt;
+
+namespace detail {
+
+void run_main(void (*main_fn)(void*), void* arg, const options& o) {
+    if (self() != nullptr) throw panic("run: called from inside a runtime");
+    auto* s = base::make<sched>();
+    sched* none = nullptr;
+    // ORD(current-run): seq_cst; at most one run at a time.
+    if (!current.compare_exchange(none, s, std::memory_order_seq_cst, std::memory_order_relaxed)) {
+        base::destroy(s);
+        throw panic("run: a runtime is running already");
+    }
+    s->opts = o;
+    const int procs = o.procs > 0 ? o.procs : default_procs();
+    s->procs.store(static_cast<std::uint32_t>(procs < int{k_max_procs} ? procs : int{k_max_procs}),
+                   std::memory_order_relaxed);
+    prepare_stacks();
+    install_signal_handlers();
+    install_unwind_hooks();
+    base::set_fatal_hook(fatal_dump);
+    m* m0 = make_m(s);
+    s->m0 = m0;
+    adopt_thread(m0);
+    for (std::uint32_t id = s->procs.load(std::memory_order_relaxed); id-- > 0;) {
+        p* pp = make_p(s, id);
+        if (id > 0)
+            add_idle_p(s, pp);
+        else
+            m0->cpu = pp;
+    }
+    m0->cpu->runner = m0;
+
+    main_call call{main_fn, arg};
+    spawn_record* r = new_record(sizeof call, alignof(main_call));
+    ::new (r->closure) main_call(call);
+    r->invoke = invoke_main;
+    r->stack_bytes = k_main_stack_bytes;
+    m0->cpu->spawned.add();
+    queue_back(m0->cpu, r);
+    schedule_loop(m0);
+    clean_up(s, join_all(s));
+}
+
+}  // namespace detail
+
+int maxprocs(int n) {
+    m* mp = self();
+    sched_ref run;
+    sched* s = mp != nullptr ? mp->owner : run.get();
+    if (s == nullptr) throw panic("maxprocs outside any runtime");
+    const int before = static_cast<int>(s->procs.load(std::memory_order_relaxed));
+    if (n <= 0 || n == before) return before;
+    if (n > int{k_max_procs}) n = int{k_max_procs};
+    change_procs(s, static_cast<std::uint32_t>(n));
+    if (mp != nullptr && mp->cpu != nullptr) see_other_ps(mp->cpu);
+    return before;
+}
+
+int num_cpu() { return affinity_cpus(); }
+
+}  // namespace pirn

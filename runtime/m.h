@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// M: an OS thread that runs goroutines. It needs a P to do so; its own stack is g0.
+#pragma once
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <cstdint>
+
+#include "runtime/base/rand.h"
+#include "runtime/g.h"
+
+namespace pirn::rt {
+
+struct p;
+struct sched;
+
+enum class after_switch : std::uint8_t {
+    nothing,
+    unlock,    // a park: call unlock(unlock_arg), after which wakers can find the goroutine
+    requeue,   // a yield: put after_g at the back of the P's queue
+    release,   // an end: give after_g and its stack back
+};
+
+// An image of __cxa_eh_globals: the same two words on both CPUs.
+struct [[gnu::may_alias]] eh_globals_image {
+    void* caught;
+    std::uint64_t uncaught;
+};
+
+struct m {
+    // Owned by the thread itself.
+    g* cur = nullptr;              // the goroutine that runs; null on g0
+    p* cpu = nullptr;              // the P; null while idle or polling
+    sched* owner = nullptr;        // the run this M belongs to
+    // What the next one on this M does for the one that has just left its stack. Set right before
+    // a switch, taken right after.
+    after_switch after = after_switch::nothing;
+    g* after_g = nullptr;
+    void (*unlock)(void*) = nullptr;
+    void* unlock_arg = nullptr;
+    arch::context g0;              // where the scheduling loop goes on
+    thread_state g0_carried;
+    eh_globals_image* eh_globals = nullptr;   // this thread's __cxa_get_globals() and &errno
+    int* errno_address = nullptr;
+    bool spinning = false;         // counted in sched::spinning
+    bool writing_fd = false;       // inside io::fd's write: a SIGPIPE now is ours
+#ifdef PIRN_CHECKS
+    std::uint8_t held[16] = {};    // ranks of the locks held, and how many
+    std::uint8_t held_count = 0;
+#endif
+    base::rand random;
+    [[no_unique_address]] base::san_fiber san;
+
+    // Guarded by sched::mu.
+    m* next_idle = nullptr;
+    m* next_all = nullptr;
+    // Handed over by whoever wakes this M, before wake.wake().
+    p* handed = nullptr;
+    bool handed_spinning = false;
+    note wake;
+    // Set when the thread runs no code of the runtime any more.
+    note ended;
+
+    int id = 0;
+    int tid = 0;
+    pthread_t thread{};
+    void* signal_stack = nullptr;
+    stack_t signal_stack_before{};
+};
+
+}  // namespace pirn::rt

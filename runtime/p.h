@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// P: the right to run goroutines, and what a running M needs without locks.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/base/cacheline.h"
+#include "runtime/g.h"
+#include "runtime/lock.h"
+#include "runtime/runq.h"
+#include "runtime/timer.h"
+#include "stack/pool.h"
+
+namespace pirn::rt {
+
+inline constexpr std::uint32_t k_ring = 256;
+
+// A counter with one writer at a time (the M that has the P), read by anyone.
+class counter {
+  public:
+    void add(std::uint64_t n = 1) { value_.add_single_writer(n); }
+    std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+
+  private:
+    base::atomic<std::uint64_t> value_{0};
+};
+
+// Timers of one P: a 4-ary heap ordered by when_ns.
+struct timer_heap {
+    lock mu{lock_rank::timers};
+    // Guarded by mu.
+    timer** items = nullptr;
+    std::uint32_t size = 0;
+    std::uint32_t capacity = 0;
+    timer* firing = nullptr;   // its function runs now, on the M `firing_on`
+    m* firing_on = nullptr;
+    // The first deadline, k_never_ns for none. Written under mu, read by anyone.
+    base::atomic<std::int64_t> first_ns{base::k_never_ns};
+};
+
+struct alignas(base::k_cache_line_bytes) p {
+    // Owned by the M that has the P.
+    sched* owner = nullptr;
+    m* runner = nullptr;
+    std::uint32_t until_check = 1; // decisions until the next look at the global queue, timers, net
+    bool check_due = true;
+    std::uint32_t id = 0;
+    bool alone = true;             // no other P exists, so no thief does
+    stack::cache stacks;
+    spawn_record* records = nullptr;  // of the common size
+    std::uint32_t record_count = 0;
+    std::uint64_t next_id = 0, end_id = 0;  // goroutine ids, taken in batches
+    counter spawned, finished, switches, steals, fired;
+
+    // Thieves may look at the queue: set once the P is not alone.
+    base::atomic<bool> stealable{false};
+    // Asks the P's M to come to the scheduling loop at its next decision. By anyone.
+    base::atomic<bool> attention{false};
+
+    runq<qnode, k_ring> queue;
+    timer_heap timers;
+
+    // Guarded by sched::mu.
+    p* next_idle = nullptr;
+    bool listed = false;           // on the idle list
+};
+
+}  // namespace pirn::rt

@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: MIT
+// The scheduler: which goroutine runs next on a P, and the switch to it.
+//
+// Concept. A G is a goroutine, an M an OS thread, a P the right to run goroutines; there are
+// maxprocs Ps, and an M needs one to run a G. Each P has a queue of its own, so that scheduling
+// takes no lock; what does not fit goes to a global queue, and a P without work steals.
+//
+// The switch. A goroutine that parks, yields or ends picks the next one from its own P and
+// switches to it directly, stack to stack. Only when there is none, or when a look around is due
+// (every k_check_interval decisions: global queue, timers, network), does it switch to the M's own
+// stack, g0, where the scheduling loop does the slow things. What must not happen while the old
+// goroutine is still on its stack (making it visible to wakers or thieves, reusing its stack) is
+// left to the one that comes in: m::after says what.
+//
+// A goroutine that has not run yet is a spawn record without a stack. One that ends and finds such
+// a record next in line runs it on its own stack at once, without any switch.
+//
+// Rejected: one global queue (every decision takes its lock); a scheduler context for every switch
+// (two switches instead of one); switching from the ending goroutine by the one that starts (the
+// stack would have to change hands twice).
+//
+// The protocol by which idle Ms sleep and are woken is in idle.cc.
+#include "runtime/sched.h"
+
+#include <cerrno>
+
+#include <sched.h>
+#include <unwind.h>
+
+#include "runtime/base/alloc.h"
+#include "runtime/base/check.h"
+#include "runtime/self.h"
+
+namespace pirn::rt {
+namespace {
+
+constexpr std::uint64_t k_id_batch = 16;
+
+void set_status(g* gp, g_status from, g_status to) {
+    PIRN_ASSERT(gp->status.load(std::memory_order_relaxed) == from);
+    (void)from;
+    // Relaxed: queues and locks publish a goroutine; the word is for dumps and assertions.
+    gp->status.store(to, std::memory_order_relaxed);
+}
+
+[[gnu::always_inline]] inline void save_thread_state(m* mp, thread_state& to) {
+    to.caught_exceptions = mp->eh_globals->caught;
+    to.uncaught_exceptions = mp->eh_globals->uncaught;
+    to.saved_errno = *mp->errno_address;
+}
+[[gnu::always_inline]] inline void load_thread_state(m* mp, const thread_state& from) {
+    mp->eh_globals->caught = from.caught_exceptions;
+    mp->eh_globals->uncaught = from.uncaught_exceptions;
+    *mp->errno_address = from.saved_errno;
+}
+
+// The next goroutine on this P; null when its M has to go to the scheduling loop.
+[[gnu::always_inline]] inline qnode* pick_next(p* pp) {
+    // Relaxed: a request is seen at one of the next decisions.
+    if (--pp->until_check == 0 || pp->attention.load(std::memory_order_relaxed)) [[unlikely]] {
+        pp->check_due = true;
+        return nullptr;
+    }
+    qnode* n = pp->queue.take_next(pp->alone);
+    return n != nullptr ? n : pp->queue.pop(pp->alone);
+}
+
+// Makes gp the goroutine that the record describes.
+void adopt(p* pp, g* gp, spawn_record* r) {
+    if (pp->next_id == pp->end_id) [[unlikely]] {
+        // Relaxed: ids need only differ.
+        pp->next_id = pp->owner->ids.fetch_add(k_id_batch, std::memory_order_relaxed) + 1;
+        pp->end_id = pp->next_id + k_id_batch;
+    }
+    gp->id = pp->next_id++;
+    gp->entry = reinterpret_cast<const void*>(r->invoke);
+    gp->created_at = r->created_at;
+    gp->created_by = r->created_by;
+    gp->name = r->name;
+    gp->name_bytes = r->name_bytes;
+}
+
+// A stack for a record, ready to be switched to.
+g* start_goroutine(p* pp, spawn_record* r) {
+    stack::block* b = r->stack_bytes <= stack::k_default_bytes
+                          ? pp->stacks.get()
+                          : stack::get_sized(pp->stacks, r->stack_bytes);
+    g* gp = static_cast<g*>(b);
+    adopt(pp, gp, r);
+    set_status(gp, g_status::idle, g_status::running);
+    gp->ending = false;
+    gp->is_main = false;
+    arch::make_context(&gp->ctx, gp->hi(), &goroutine_entry);
+    base::san_create(gp->san, gp->lo, static_cast<std::size_t>(gp->hi() - gp->lo));
+    return gp;
+}
+
+// Where a switch goes and what it hands over. The thread's state is the next one's from here on.
+struct target {
+    arch::context* to;
+    void* word;
+    base::san_fiber* san;
+};
+
+[[gnu::always_inline]] inline target aim(m* mp, qnode* n) {
+    if (n == nullptr) {
+        mp->cur = nullptr;
+        load_thread_state(mp, mp->g0_carried);
+        return {&mp->g0, mp, &mp->san};
+    }
+    p* pp = mp->cpu;
+    pp->switches.add();
+    if (n->is_record) {
+        spawn_record* r = to_record(n);
+        g* gp = start_goroutine(pp, r);
+        mp->cur = gp;
+        load_thread_state(mp, thread_state{});
+        return {&gp->ctx, r, &gp->san};
+    }
+    g* gp = to_g(n);
+    set_status(gp, g_status::runnable, g_status::running);
+    mp->cur = gp;
+    load_thread_state(mp, gp->carried);
+    return {&gp->ctx, mp, &gp->san};
+}
+
+// After a yield: to the back of its P's queue, or, when others wait in the global queue, behind
+// them, since a P looks there only when its own is empty.
+[[gnu::always_inline]] inline void requeue(p* pp, g* gp) {
+    if (pp->owner->global_size.load(std::memory_order_relaxed) == 0) [[likely]] {
+        queue_back(pp, gp);
+        return;
+    }
+    base::fifo<qnode> list;
+    list.push_back(gp);
+    queue_global(pp->owner, std::move(list));
+}
+
+// Does what the goroutine left behind has asked for. First thing on the stack that comes in.
+[[gnu::always_inline]] inline void run_after(m* mp) {
+    const after_switch what = mp->after;
+    if (what == after_switch::nothing) return;
+    mp->after = after_switch::nothing;
+    switch (what) {
+        case after_switch::nothing: break;
+        case after_switch::unlock: mp->unlock(mp->unlock_arg); break;
+        case after_switch::requeue: requeue(mp->cpu, mp->after_g); break;
+        case after_switch::release: {
+            g* gp = mp->after_g;
+            base::san_destroy(gp->san);
+            set_status(gp, g_status::dead, g_status::idle);
+            mp->cpu->stacks.put(gp);
+            break;
+        }
+    }
+}
+
+// Parks the running goroutine and goes on with n (null: g0). Returns when it is resumed, perhaps
+// on another M: nothing read from mp before is valid after.
+[[gnu::always_inline]] inline void switch_away(m* mp, g* gp, qnode* n) {
+    save_thread_state(mp, gp->carried);
+    const target t = aim(mp, n);
+    base::san_switch_begin(gp->san, *t.san, false);
+    m* now = static_cast<m*>(arch::switch_to(&gp->ctx, t.to, t.word));
+    base::san_switch_end(gp->san, &now->san);
+    run_after(now);
+}
+
+// Leaves the stack of the goroutine that ended, for good.
+[[noreturn]] void leave(m* mp, g* gp, qnode* n) {
+    set_status(gp, g_status::running, g_status::dead);
+    mp->after = after_switch::release;
+    mp->after_g = gp;
+    const target t = aim(mp, n);
+    base::san_switch_begin(gp->san, *t.san, true);
+    arch::jump_to(t.to, t.word);
+}
+
+// The running goroutine's closure has returned. The record to run next on the same stack, if the
+// next in line is one that fits; else does not return.
+spawn_record* finish() {
+    m* mp = self();
+    g* gp = mp->cur;
+    p* pp = mp->cpu;
+    pp->finished.add();
+    qnode* n = pick_next(pp);
+    if (n != nullptr && n->is_record && gp->size_class == 0 &&
+        to_record(n)->stack_bytes <= stack::k_default_bytes) {
+        pp->switches.add();
+        adopt(pp, gp, to_record(n));
+        return to_record(n);
+    }
+    leave(mp, gp, n);
+}
+
+}  // namespace
+
+void goroutine_entry(void* word) {
+    m* mp = self();
+    base::san_switch_end(mp->cur->san, &mp->san);
+    run_after(mp);
+    auto* r = static_cast<spawn_record*>(word);
+    for (;;) {
+        r->invoke(r);
+        r = finish();
+    }
+}
+
+void goroutine_end() {
+    m* mp = self();
+    mp->cpu->finished.add();
+    qnode* n = pick_next(mp->cpu);
+    leave(mp, mp->cur, n);
+}
+
+void schedule_loop(m* mp) {
+    while (qnode* n = find_runnable(mp)) {
+        save_thread_state(mp, mp->g0_carried);
+        const target t = aim(mp, n);
+        base::san_switch_begin(mp->san, *t.san, false);
+        arch::switch_to(&mp->g0, t.to, t.word);
+        base::san_switch_end(mp->san, nullptr);
+        run_after(mp);
+    }
+}
+
+void make_runnable(g* gp) {
+    gp->waiting = nullptr;
+    set_status(gp, g_status::waiting, g_status::runnable);
+}
+
+void queue_back(p* pp, qnode* n) {
+    if (pp->queue.push(n)) [[likely]]
+        return;
+    // Full: half of it goes to the global queue, with n.
+    qnode* half[k_ring / 2];
+    const std::uint32_t taken = pp->queue.take_half(half);
+    if (taken == 0) {
+        queue_back(pp, n);  // thieves made room
+        return;
+    }
+    for (std::uint32_t i = taken - 1; i > 0; --i) {
+        const std::uint32_t j = pp->runner->random.below(i + 1);
+        qnode* t = half[i];
+        half[i] = half[j];
+        half[j] = t;
+    }
+    base::fifo<qnode> list;
+    for (std::uint32_t i = 0; i < taken; ++i) list.push_back(half[i]);
+    list.push_back(n);
+    queue_global(pp->owner, std::move(list));
+}
+
+void queue_next(p* pp, qnode* n) {
+    if (qnode* old = pp->queue.swap_next(n, pp->alone)) queue_back(pp, old);
+}
+
+void queue_global(sched* s, base::fifo<qnode>&& list) {
+    lock_guard hold(s->mu);
+    s->global.append(std::move(list));
+    // ORD(idle): relaxed here; the caller's fence in wake_for_work orders it before its look.
+    s->global_size.store(static_cast<std::uint32_t>(s->global.size()), std::memory_order_relaxed);
+}
+
+// park.h
+
+parker::parker() : gp_(nullptr) {
+    if (m* mp = self()) gp_ = mp->cur;
+}
+
+void parker::park(void (*unlock)(void*), void* arg, wait_reason reason, waiter* waiting) {
+    if (gp_ == nullptr) {
+        if (unlock != nullptr) unlock(arg);
+        note_.sleep(base::k_never_ns);
+        return;
+    }
+    m* mp = self();
+    g* gp = gp_;
+    PIRN_ASSERT(mp->cur == gp);
+    gp->reason = reason;
+    gp->waiting = waiting;
+    set_status(gp, g_status::running, g_status::waiting);
+    if (unlock != nullptr) {
+        mp->after = after_switch::unlock;
+        mp->unlock = unlock;
+        mp->unlock_arg = arg;
+    }
+    switch_away(mp, gp, pick_next(mp->cpu));
+}
+
+void park_forever(wait_reason reason) {
+    for (;;) {
+        parker self;
+        self.park(nullptr, nullptr, reason);
+    }
+}
+
+void ready(who w) {
+    if (w.is_thread()) {
+        w.thread()->wake();
+        return;
+    }
+    m* mp = self();
+    if (mp != nullptr && mp->cpu != nullptr) [[likely]] {
+        make_runnable(w.goroutine());
+        queue_next(mp->cpu, w.goroutine());
+        wake_for_work(mp->cpu);
+        return;
+    }
+    sched_ref run;
+    if (!run) return;  // the goroutine went with its run
+    make_runnable(w.goroutine());
+    base::fifo<qnode> list;
+    list.push_back(w.goroutine());
+    queue_global(run.get(), std::move(list));
+    wake_from_outside(run.get());
+}
+
+}  // namespace pirn::rt
+
+namespace pirn {
+
+using namespace rt;
+
+void yield() {
+    m* mp = self();
+    if (mp == nullptr || mp->cur == nullptr) {
+        ::sched_yield();
+        return;
+    }
+    p* pp = mp->cpu;
+    g* gp = mp->cur;
+    qnode* n = nullptr;
+    if (pp->until_check > 1 && !pp->attention.load(std::memory_order_relaxed) &&
+        pp->owner->global_size.load(std::memory_order_relaxed) == 0) [[likely]] {
+        --pp->until_check;
+        n = pp->queue.take_next(pp->alone);
+        if (n == nullptr && pp->alone) {
+            // Nobody can take it from the queue before it is off its stack.
+            set_status(gp, g_status::running, g_status::runnable);
+            n = pp->queue.rotate(gp);
+            if (n != nullptr) {
+                switch_away(mp, gp, n);
+                return;
+            }
+            set_status(gp, g_status::runnable, g_status::running);
+            return;
+        }
+        if (n == nullptr) n = pp->queue.pop(pp->alone);
+        // Nobody to give way to: stay, until a look around is due.
+        if (n == nullptr) return;
+    } else {
+        n = pick_next(pp);
+    }
+    set_status(gp, g_status::running, g_status::runnable);
+    mp->after = after_switch::requeue;
+    mp->after_g = gp;
+    switch_away(mp, gp, n);
+}
+
+void checkpoint() {
+    m* mp = self();
+    if (mp != nullptr && mp->cur != nullptr &&
+        mp->cpu->attention.load(std::memory_order_relaxed)) [[unlikely]]
+        yield();
+}
+
+namespace detail {
+
+spawn_record* new_record(std::size_t bytes, std::size_t align) {
+    constexpr std::size_t k_common = sizeof(spawn_record) + spawn_record::k_inline_bytes;
+    constexpr std::size_t k_align = 16;
+    static_assert(sizeof(spawn_record) == 64, "two cache lines with the closure");
+    m* mp = self();
+    if (mp == nullptr && !sched_ref()) throw panic("go outside any runtime: call pirn::run first");
+    if (bytes <= spawn_record::k_inline_bytes && align <= k_align) [[likely]] {
+        spawn_record* r = nullptr;
+        if (mp != nullptr && mp->cpu != nullptr && mp->cpu->records != nullptr) [[likely]] {
+            r = mp->cpu->records;
+            mp->cpu->records = static_cast<spawn_record*>(r->next);
+            --mp->cpu->record_count;
+        } else {
+            r = static_cast<spawn_record*>(base::allocate(k_common));
+        }
+        r = ::new (r) spawn_record;
+        r->closure = r + 1;
+        r->pooled = true;
+        r->is_record = true;
+        return r;
+    }
+    const std::size_t at = (sizeof(spawn_record) + align - 1) / align * align;
+    void* memory = base::allocate(at + bytes, align < k_align ? k_align : align);
+    auto* r = ::new (memory) spawn_record;
+    r->closure = static_cast<char*>(memory) + at;
+    r->is_record = true;
+    return r;
+}
+
+void free_record(spawn_record* r) noexcept {
+    constexpr std::uint32_t k_most = 4096;
+    m* mp = self();
+    if (r->pooled && mp != nullptr && mp->cpu != nullptr && mp->cpu->record_count < k_most) {
+        r->next = mp->cpu->records;
+        mp->cpu->records = r;
+        ++mp->cpu->record_count;
+        return;
+    }
+    base::deallocate(r);
+}
+
+void spawn(spawn_record* r) noexcept {
+    m* mp = self();
+    if (mp != nullptr && mp->cpu != nullptr) [[likely]] {
+        p* pp = mp->cpu;
+        r->created_by = mp->cur != nullptr ? mp->cur->id : 0;
+        pp->spawned.add();
+        queue_next(pp, r);
+        wake_for_work(pp);
+        return;
+    }
+    sched_ref run;
+    if (!run) return;  // it ended since new_record: the goroutine is dropped with it
+    run.get()->foreign_spawned.fetch_add(1, std::memory_order_relaxed);
+    base::fifo<qnode> list;
+    list.push_back(r);
+    queue_global(run.get(), std::move(list));
+    wake_from_outside(run.get());
+}
+
+}  // namespace detail
+
+std::size_t num_goroutine() {
+    sched_ref run;
+    sched* s = run.get();
+    if (s == nullptr) return 0;
+    std::uint64_t finished = 0, spawned = s->foreign_spawned.load(std::memory_order_relaxed);
+    // Ends first: one that begins and ends meanwhile is then not counted as an end alone.
+    for (auto& slot : s->ps) {
+        // ORD(ps): acquire; pairs with the release in make_p.
+        p* pp = slot.load(std::memory_order_acquire);
+        if (pp == nullptr) break;
+        finished += pp->finished.get();
+    }
+    for (auto& slot : s->ps) {
+        // ORD(ps): acquire; pairs with the release in make_p.
+        p* pp = slot.load(std::memory_order_acquire);
+        if (pp == nullptr) break;
+        spawned += pp->spawned.get();
+    }
+    return static_cast<std::size_t>(spawned - finished);
+}
+
+}  // namespace pirn

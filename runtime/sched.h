@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+// The scheduler's shared state: one object for each run.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/base/list.h"
+#include "runtime/m.h"
+#include "runtime/p.h"
+
+namespace pirn::rt {
+
+inline constexpr std::uint32_t k_max_procs = 1024;
+
+struct sched {
+    options opts;
+    lock procs_mu{lock_rank::run};   // one maxprocs at a time
+
+    lock mu{lock_rank::sched};
+    // Guarded by mu.
+    base::fifo<qnode> global;
+    p* idle_ps = nullptr;
+    m* idle_ms = nullptr;
+    m* all_ms = nullptr;
+    int m_count = 0;            // Ms that exist
+    int m_idle = 0;             // of these, parked on their notes
+    int next_m_id = 0;
+    std::uint32_t ps_made = 0;
+
+    // Atomic, read without the lock. ORD(idle): see idle.cc.
+    base::atomic<std::uint32_t> global_size{0};
+    base::atomic<std::uint32_t> idle_p_count{0};
+    base::atomic<std::uint32_t> spinning{0};
+    base::atomic<std::uint32_t> procs{1};
+    base::atomic<p*> ps[k_max_procs];
+    // The M that sleeps in the poller, and until when. Whoever takes it out must wake it.
+    base::atomic<m*> poller{nullptr};
+    base::atomic<std::int64_t> poll_until_ns{0};
+    base::atomic<std::int64_t> last_poll_ns{0};
+    base::atomic<bool> stopping{false};
+    base::atomic<std::int64_t> dead_look_ns{0};   // back-off of the deadlock check
+    base::atomic<std::uint64_t> ids{0};
+    base::atomic<std::uint64_t> foreign_spawned{0};
+    base::atomic<std::uint64_t> wakeups{0};
+    base::atomic<std::uint64_t> polls{0};
+
+    m* m0 = nullptr;
+    g* main_g = nullptr;
+    base::atomic<bool> main_exited{false};  // main left by goexit
+};
+
+// The run that is on, for threads that are not its Ms: held while in use, so that its end waits.
+// Null when there is none.
+class sched_ref {
+  public:
+    sched_ref();
+    ~sched_ref();
+    sched_ref(const sched_ref&) = delete;
+    sched_ref& operator=(const sched_ref&) = delete;
+    sched* get() const { return s_; }
+    explicit operator bool() const { return s_ != nullptr; }
+
+  private:
+    sched* s_;
+};
+
+// sched.cc: decisions on a P.
+
+// The scheduling loop: runs goroutines until the M has to end. On g0.
+void schedule_loop(m* mp);
+// Entry function of every goroutine's stack.
+void goroutine_entry(void* record);
+// Ends the calling goroutine: its frames are done with. On its stack.
+[[noreturn]] void goroutine_end();
+// Queues a runnable one: next to run on this P, at its back, or for everyone.
+void queue_next(p* pp, qnode* n);
+void queue_back(p* pp, qnode* n);
+void queue_global(sched* s, base::fifo<qnode>&& list);
+// The status change that goes with it.
+void make_runnable(g* gp);
+
+// steal.cc
+qnode* steal_work(m* mp, bool next_too);
+
+// idle.cc: who sleeps, who spins, who is woken.
+
+// Finds the next goroutine, sleeping if need be. Null: the M has to end (it has no P then).
+qnode* find_runnable(m* mp);
+// Work was queued on pp (by its M), or from outside: sees to it that somebody idle looks for it,
+// unless somebody does already.
+void wake_for_work_slow(sched* s);
+inline void wake_for_work(p* pp) {
+    // A lone P's M finds its own work; its poller-less sleepers have nothing to look at.
+    if (pp->alone) return;
+    // ORD(idle): seq_cst fence; the queued work is visible before idle Ps and spinners are read.
+    // Pairs with the fence in give_up_p (idle.cc).
+    base::fence(std::memory_order_seq_cst);
+    if (pp->owner->idle_p_count.load(std::memory_order_relaxed) == 0 ||
+        pp->owner->spinning.load(std::memory_order_relaxed) != 0)
+        return;
+    wake_for_work_slow(pp->owner);
+}
+void wake_from_outside(sched* s);
+// The spinning M `mp` has found work.
+void stop_spinning(m* mp);
+// A timer was armed for `when_ns`: an M that sleeps longer must look again.
+void wake_for_timer(sched* s, std::int64_t when_ns);
+// Every idle M and the poller come to the loop, which sees `stopping`.
+void wake_all(sched* s);
+// A new P. maxprocs: Ps come, or those above the number leave the idle list; the M that has one of
+// these hands its queue on at its next look.
+void add_idle_p(sched* s, p* pp);
+void change_procs(sched* s, std::uint32_t n);
+void retire_p(sched* s, p* pp);
+// The M of a lone P learns that others exist: from here on it may be stolen from.
+inline void see_other_ps(p* pp) {
+    if (!pp->alone || pp->owner->procs.load(std::memory_order_relaxed) == 1) return;
+    pp->alone = false;
+    // ORD(stealable): release; the plain writes of a lone P. Pairs with the acquire in steal_work.
+    pp->stealable.store(true, std::memory_order_release);
+}
+
+// timer.cc
+// Runs what is due on the heap of pp; the next deadline.
+std::int64_t run_timers(m* mp, p* pp, std::int64_t now);
+// Takes every timer out, unfired: the run is over.
+void forget_timers(p* pp);
+// Moves every timer of a retired P.
+void move_timers(p* from, p* to);
+
+// init.cc
+m* start_m(sched* s, p* pp, bool spinning);   // a new thread
+p* make_p(sched* s, std::uint32_t id);
+
+// deadlock.cc
+// Under s->mu: every M sleeps. Whether it looks like one.
+bool looks_dead(sched* s);
+// Not under a lock: reports and ends the process, unless a foreign thread might still send; then
+// until when to sleep before another look.
+std::int64_t check_dead(sched* s);
+
+}  // namespace pirn::rt

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+// Handlers for faults and SIGPIPE.
+#include "runtime/signal.h"
+
+#include <csignal>
+
+#include <pthread.h>
+
+#include "runtime/base/check.h"
+#include "runtime/dump.h"
+#include "runtime/m.h"
+#include "runtime/self.h"
+#include "stack/map.h"
+#include "stack/overflow.h"
+
+namespace pirn::rt {
+namespace {
+
+// A report reads symbol tables and demangles names on this stack.
+constexpr std::size_t k_signal_stack_bytes = 128 << 10;
+
+struct saved_action {
+    int number;
+    bool installed;
+    struct sigaction before;
+};
+saved_action actions[] = {{SIGSEGV, false, {}}, {SIGBUS, false, {}}, {SIGPIPE, false, {}}};
+
+// Lets the signal do what it did before us: a fault comes again when the handler returns.
+void pass_on(int number, siginfo_t* info, void* context) {
+    for (saved_action& a : actions) {
+        if (a.number != number) continue;
+        if ((a.before.sa_flags & SA_SIGINFO) != 0 && a.before.sa_sigaction != nullptr) {
+            a.before.sa_sigaction(number, info, context);
+            return;
+        }
+        if (a.before.sa_handler == SIG_IGN && number == SIGPIPE) return;
+        if (a.before.sa_handler != SIG_DFL && a.before.sa_handler != SIG_IGN) {
+            a.before.sa_handler(number);
+            return;
+        }
+    }
+    std::signal(number, SIG_DFL);
+    if (number == SIGPIPE) ::pthread_kill(::pthread_self(), number);
+}
+
+void on_fault(int number, siginfo_t* info, void* context) {
+    m* mp = self();
+    if (mp != nullptr && mp->cur != nullptr && stack::overflows(*mp->cur, info->si_addr))
+        stack::report_overflow(*mp->cur);
+    pass_on(number, info, context);
+}
+
+// A write to a broken pipe by io::fd fails with EPIPE and nothing else; anyone else's SIGPIPE does
+// what it does without the library.
+void on_sigpipe(int number, siginfo_t* info, void* context) {
+    m* mp = self();
+    if (mp != nullptr && mp->writing_fd) return;
+    pass_on(number, info, context);
+}
+
+void describe_overflow(const stack::block& b) {
+    const auto& gp = static_cast<const g&>(b);
+    char entry[512];
+    describe_entry(&gp, entry, sizeof entry);
+    base::report("goroutine %lu%s%.*s%s [running], entry function %s\n",
+                 static_cast<unsigned long>(gp.id), gp.name_bytes != 0 ? " \"" : "",
+                 static_cast<int>(gp.name_bytes), gp.name != nullptr ? gp.name : "",
+                 gp.name_bytes != 0 ? "\"" : "", entry);
+}
+
+}  // namespace
+
+void install_signal_handlers() {
+    stack::set_overflow_hook(describe_overflow);
+    for (saved_action& a : actions) {
+        struct sigaction act {};
+        act.sa_sigaction = a.number == SIGPIPE ? on_sigpipe : on_fault;
+        act.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | (a.number == SIGPIPE ? 0 : SA_NODEFER);
+        ::sigemptyset(&act.sa_mask);
+        a.installed = ::sigaction(a.number, &act, &a.before) == 0;
+    }
+}
+
+void restore_signal_handlers() {
+    for (saved_action& a : actions) {
+        if (a.installed) ::sigaction(a.number, &a.before, nullptr);
+        a.installed = false;
+    }
+}
+
+void open_signal_stack(m* mp) {
+    std::byte* memory = stack::map_region(k_signal_stack_bytes);
+    PIRN_CHECK(memory != nullptr);
+    stack_t st{};
+    st.ss_sp = memory;
+    st.ss_size = k_signal_stack_bytes;
+    PIRN_CHECK(::sigaltstack(&st, &mp->signal_stack_before) == 0);
+    mp->signal_stack = memory;
+}
+
+void close_signal_stack(m* mp) {
+    if ((mp->signal_stack_before.ss_flags & SS_DISABLE) != 0) {
+        stack_t off{};
+        off.ss_flags = SS_DISABLE;
+        ::sigaltstack(&off, nullptr);
+    } else {
+        ::sigaltstack(&mp->signal_stack_before, nullptr);
+    }
+    stack::unmap_region(static_cast<std::byte*>(mp->signal_stack), k_signal_stack_bytes);
+    mp->signal_stack = nullptr;
+}
+
+}  // namespace pirn::rt

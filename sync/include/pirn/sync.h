@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT
+// Everything that synchronizes without channels.
+#pragma once
+
+#include <pirn/mutex.h>
+#include <pirn/wait_group.h>

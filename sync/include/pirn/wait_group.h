@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// wait_group: waits until a number of things are done.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <type_traits>
+#include <utility>
+
+#include <pirn/runtime.h>
+
+namespace pirn {
+
+// A counter and those who wait for it to become zero. What happens before a done() is visible after
+// the wait() that it releases. As in Go: an add() that raises the counter from zero happens before
+// the wait() it is meant for; the group is used again only after every wait() has returned, else
+// that wait() throws panic "sync: WaitGroup is reused before previous Wait has returned".
+//
+// It may be destroyed as soon as wait() has returned to its destroyer (and to whoever else waits),
+// also while others are still inside done().
+class wait_group {
+  public:
+    constexpr wait_group() noexcept = default;
+    wait_group(const wait_group&) = delete;
+    wait_group& operator=(const wait_group&) = delete;
+
+    // Adds n, which may be negative, and releases those who wait if the counter is zero then. Below
+    // zero: throws panic "sync: negative WaitGroup counter", and leaves the counter alone.
+    void add(int n);
+    void done() { add(-1); }
+    // Blocks until the counter is zero.
+    void wait();
+
+    // Runs f in a goroutine that is counted from now until f has returned (or called goexit) and is
+    // destroyed. An exception that leaves f ends the process, before anyone could wait in vain for
+    // what f did not do.
+    template <class F>
+    void go(F&& f) {
+        static_assert(std::is_invocable_v<std::decay_t<F>>, "pirn::wait_group::go: f() is called");
+        add(1);
+        // Counted down again if the goroutine cannot be made.
+        struct undo {
+            wait_group* group;
+            ~undo() {
+                if (group != nullptr) group->done();
+            }
+        } started{this};
+        pirn::go(task<std::decay_t<F>>{this, std::forward<F>(f)});
+        started.group = nullptr;
+    }
+
+  private:
+    template <class F>
+    struct task {
+        wait_group* group;
+        F f;
+        void operator()() {
+            struct at_end {
+                wait_group* group;
+                ~at_end() { group->done(); }
+            } end{group};
+            // Destroyed before the count: its captures may refer to what the waiter destroys.
+            F local(std::move(f));
+            std::invoke(std::move(local));
+        }
+    };
+
+    // An atomic word: the counter in its upper half, in its lower how many wait. See wait_group.cc.
+    std::uint64_t state_ = 0;
+};
+
+}  // namespace pirn
