@@ -52,7 +52,10 @@ WORKLOADS = {
     "switch": Workload(
         ("limit", "pirn"), (Figure("value", "ns for one switch, one way"),), one_p=True),
     "yield": Workload(
-        ("limit", "pirn", "go", "pthread"), (Figure("value", "ns for one yield"),), one_p=True),
+        ("limit", "pirn", "go", "pthread"),
+        (Figure("value", "ns for one yield"),
+         Figure("two_places_ns", "ns for one yield, from two places in the code")),
+        one_p=True),
     "spawn": Workload(
         ("limit", "pirn", "go", "pthread"),
         (Figure("value", "ns to spawn and join one goroutine"),)),
@@ -132,6 +135,7 @@ def machine():
         "cores": os.cpu_count(),
         "usable_cpus": sorted(os.sched_getaffinity(0)),
         "kernel": f"{platform.system()} {platform.release()}",
+        "load_average": os.getloadavg()[0],
     }
 
 
@@ -429,7 +433,11 @@ def main():
     }
     where = header["machine"]
     print(f"{where['cpu']}, {where['cores']} CPUs, {where['kernel']}; runs: {options.runs}, "
-          f"interleaved; Ps: {options.procs}\n", flush=True)
+          f"interleaved; Ps: {options.procs}", flush=True)
+    if where["load_average"] > 0.5:
+        print(f"The machine is not idle (load {where['load_average']:.1f}): "
+              "times are too long, and vary.", flush=True)
+    print(flush=True)
     results = {}
     for workload in dict.fromkeys(options.workloads or WORKLOADS):
         samples, failures = collect(runner, workload, options.runs)

@@ -6,13 +6,14 @@
 #include <pirn/net.h>
 #include <pirn/runtime.h>
 #include <pirn/sleep.h>
-#include <unistd.h>
+#include <pirn/sync.h>
 
 #include <array>
 #include <cstddef>
 #include <cstdio>
 #include <memory>
-#include <span>
+#include <mutex>
+#include <set>
 #include <utility>
 
 #include "args.h"
@@ -20,16 +21,64 @@
 
 namespace examples {
 
+// The connections that are open, each with a goroutine, so that the end of the server can end them.
+class open_connections {
+  public:
+    // Runs handle(connection) in a goroutine and closes the connection afterwards.
+    template <class Handler>
+    void serve(pirn::conn connection, const Handler& handle) {
+        goroutines_.go([this, handle, connection = std::move(connection)]() mutable {
+            if (enter(connection)) {
+                handle(connection);
+                leave(connection);
+            }
+        });
+    }
+
+    // Closes every connection, which wakes whoever is blocked in it, and blocks until their
+    // goroutines have ended.
+    void end_all() {
+        {
+            const std::lock_guard guard(lock_);
+            ending_ = true;
+            for (pirn::conn* connection : open_) {
+                connection->close();
+            }
+        }
+        goroutines_.wait();
+    }
+
+  private:
+    // False: the server is ending.
+    bool enter(pirn::conn& connection) {
+        const std::lock_guard guard(lock_);
+        if (!ending_) {
+            open_.insert(&connection);
+        }
+        return !ending_;
+    }
+
+    void leave(pirn::conn& connection) {
+        const std::lock_guard guard(lock_);
+        open_.erase(&connection);
+    }
+
+    pirn::wait_group goroutines_;
+    pirn::mutex lock_;  // Protects what follows.
+    std::set<pirn::conn*> open_;
+    bool ending_ = false;
+};
+
 // Accepts until the listener is closed (true) or broken (false), and gives each connection a
 // goroutine that runs handle(pirn::conn&). Blocks.
 template <class Handler>
-bool accept_all(pirn::listener& listener, const char* program, const Handler& handle) {
+bool accept_all(pirn::listener& listener, open_connections& connections, const char* program,
+                const Handler& handle) {
     accept_errors errors(program);
     for (;;) {
         auto connection = listener.accept();
         if (connection) {
-            pirn::go(
-                [handle, connection = std::move(*connection)]() mutable { handle(connection); });
+            connections.serve(std::move(*connection), handle);
             continue;
         }
         switch (errors.judge(connection.error())) {
@@ -46,8 +95,9 @@ bool accept_all(pirn::listener& listener, const char* program, const Handler& ha
     }
 }
 
-// Runs a server for its whole life and returns the program's exit status. Connections that are open
-// when a signal ends the server are dropped where they stand.
+// Runs a server for its whole life and returns the program's exit status. When the main goroutine
+// returned, the others would be dropped where they stand, without destructors; so a signal closes
+// the connections and waits for their goroutines first.
 template <class Handler>
 int run_goroutine_server(const server_usage& usage, const server_args& args,
                          const service_totals& totals, const Handler& handle) {
@@ -77,7 +127,9 @@ int run_goroutine_server(const server_usage& usage, const server_args& args,
             listener->close();
         });
         print_listening(listener->address());
-        const bool closed = accept_all(*listener, usage.program, handle);
+        open_connections connections;
+        const bool closed = accept_all(*listener, connections, usage.program, handle);
+        connections.end_all();
         totals.print(usage.program);
         return closed ? k_status_ok : 1;
     };

@@ -14,7 +14,9 @@
 //  8. parked goroutines are taken off the queues they wait on, timers are forgotten
 //  9. stacks are unmapped, Ps and Ms freed, handlers restored
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <ctime>
 
 #include <cxxabi.h>
 #include <pthread.h>
@@ -123,25 +125,55 @@ void invoke_main(spawn_record* r) {
     end_run(self()->owner);
 }
 
-// Waits for the other Ms. False: one was left behind.
+// CPU time that a thread has used; 0 where it cannot be told.
+std::int64_t cpu_time_ns(pthread_t thread) {
+    clockid_t id;
+    timespec t;
+    if (::pthread_getcpuclockid(thread, &id) != 0 || ::clock_gettime(id, &t) != 0) return 0;
+    return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
+}
+
+// Whether the kernel has nothing to run for a thread: it is blocked in a call.
+bool is_blocked(int tid) {
+    char path[64], line[512];
+    std::snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
+    std::FILE* f = std::fopen(path, "re");
+    if (f == nullptr) return false;
+    const char* name_end = std::fgets(line, sizeof line, f) != nullptr ? std::strrchr(line, ')')
+                                                                       : nullptr;
+    std::fclose(f);
+    return name_end != nullptr && (name_end[2] == 'S' || name_end[2] == 'D');
+}
+
+// Waits until an M has ended. False: it is in code that does not come to a check: it has computed
+// for k_straggler_ns, or been blocked at two looks that far apart. One that merely was not given
+// a CPU is waited for.
+bool join(m* mp) {
+    const std::int64_t used_before = cpu_time_ns(mp->thread);
+    bool was_blocked = false;
+    while (!mp->ended.sleep(base::now_ns() + k_straggler_ns)) {
+        const bool blocked = is_blocked(mp->tid);
+        if ((blocked && was_blocked) || cpu_time_ns(mp->thread) - used_before >= k_straggler_ns) {
+            ::pthread_detach(mp->thread);
+            return false;
+        }
+        was_blocked = blocked;
+    }
+    ::pthread_join(mp->thread, nullptr);
+    return true;
+}
+
+// Joins every M but m0. False: one was left behind.
 bool join_all(sched* s) {
-    const std::int64_t deadline = base::now_ns() + k_straggler_ns;
-    bool all = true;
     m* list;
     {
         lock_guard hold(s->mu);
         list = s->all_ms;
     }
+    bool all = true;
     for (m* mp = list; mp != nullptr;) {
         m* next = mp->next_all;
-        if (mp != s->m0) {
-            if (mp->ended.sleep(deadline)) {
-                ::pthread_join(mp->thread, nullptr);
-            } else {
-                ::pthread_detach(mp->thread);
-                all = false;
-            }
-        }
+        if (mp != s->m0 && !join(mp)) all = false;
         mp = next;
     }
     return all;

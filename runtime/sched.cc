@@ -303,7 +303,12 @@ void ready(who w) {
     m* mp = self();
     if (mp != nullptr && mp->cpu != nullptr) [[likely]] {
         make_runnable(w.goroutine());
-        queue_next(mp->cpu, w.goroutine());
+        // What a goroutine wakes runs right after it, while its data is in the cache; what the
+        // scheduler itself wakes (timers) keeps its order.
+        if (mp->cur != nullptr)
+            queue_next(mp->cpu, w.goroutine());
+        else
+            queue_back(mp->cpu, w.goroutine());
         wake_for_work(mp->cpu);
         return;
     }

@@ -30,8 +30,10 @@ from build import ROOT, build, build_failed  # noqa: E402
 
 # Where these are the compilers, a warning is an error; newer ones know newer warnings.
 WARNING_FREE = {"g++": "12", "clang++-19": "19", "aarch64-linux-gnu-g++": "12"}
-# How long a program may take whose meson.build says nothing, and a build's other steps.
+# Seconds that a program may take: where its meson.build says nothing; at the most, however slow the
+# way; and the test scripts.
 DEFAULT_LIMIT = 60
+LONGEST_LIMIT = 400
 SCRIPT_LIMIT = 600
 
 
@@ -162,8 +164,9 @@ def run_tests(to, made, wanted, times):
         if made.wrapper and not is_script(argv[0]):
             argv = made.wrapper + argv
         limit = test["timeout"] if test["timeout"] > 0 else DEFAULT_LIMIT
+        limit = min(limit * made.slower, LONGEST_LIMIT)
         folder = test["workdir"] or made.build.folder
-        to.run(made.name, name, argv, limit * made.slower, env, folder, times)
+        to.run(made.name, name, argv, limit, env, folder, times)
 
 
 def script(*path):

@@ -191,7 +191,7 @@ TEST_CASE("C31 a close and a send at once: the value is delivered or the send pa
             chan<int> c;
             int delivered = 0, wrong_text = 0;
             duel(
-                10000, random,
+                5000, random,
                 [&] {
                     c = make_chan<int>(capacity);
                     delivered = wrong_text = 0;

@@ -25,7 +25,7 @@ TEST_CASE("C18 a non-blocking receive succeeds while there is something to recei
         chan<int> c;
         recv_status status{};
         duel(
-            20000, random,
+            8000, random,
             [&] {
                 c = make_chan<int>(1);
                 c.send(1);
@@ -71,7 +71,7 @@ TEST_CASE("C19 a non-blocking receive sees what was sent or closed before it") {
             chan<int> first, second;
             bool missed = false;
             duel(
-                20000, random,
+                8000, random,
                 [&] {
                     first = make_chan<int>(1);
                     second = make_chan<int>(1);
@@ -93,6 +93,25 @@ TEST_CASE("C19 a non-blocking receive sees what was sent or closed before it") {
                 },
                 [&] { EXPECT(!missed); });
         }
+    });
+}
+
+TEST_CASE("C19 a non-blocking receive does not report the end while values are left") {
+    const std::uint64_t random = seed("C19");
+    in_run([random](verdict& v) {
+        chan<int> c;
+        recv_status status{};
+        duel(
+            8000, random, [&] { c = make_chan<int>(1); },
+            [&] {
+                c.send(1);
+                c.close();
+            },
+            [&] {
+                int out = 0;
+                status = c.try_recv(out);
+            },
+            [&] { EXPECT(status != recv_status::closed); });
     });
 }
 
@@ -209,7 +228,7 @@ TEST_CASE("C32 close happens before the receive that returns because of it") {
             chan<int> c;
             int plain = 0, seen = 0;
             duel(
-                10000, random,
+                5000, random,
                 [&] {
                     c = make_chan<int>();
                     plain = 0;
@@ -238,7 +257,7 @@ TEST_CASE("C33 a send happens before its receive, and unbuffered the other way a
             const auto c = make_chan<int>(capacity);
             int forth = 0, back = 0, forth_seen = 0, back_seen = 0;
             duel(
-                10000, random, [&] { forth = back = 0; },
+                5000, random, [&] { forth = back = 0; },
                 [&] {
                     forth = 1;
                     c.send(1);

@@ -97,8 +97,12 @@ void duel(int rounds, std::uint64_t seed, Prepare prepare, Left left, Right righ
     std::atomic<int> arrived{0};
     const auto meet = [&](int times) {
         arrived.fetch_add(1);
-        for (int i = 1; arrived.load() < times; ++i)
-            if (i % patience == 0) pirn::yield();
+        for (int i = 1; arrived.load() < times; ++i) {
+            if (i % patience != 0) continue;
+            pirn::yield();
+            // The other's thread may wait for a CPU.
+            if (patience > 1) std::this_thread::yield();
+        }
     };
     const auto delay = [](std::minstd_rand& random) {
         for (auto n = random() % 128; n > 0; --n) std::atomic_signal_fence(std::memory_order_seq_cst);

@@ -82,9 +82,6 @@ TEST_CASE("N05 a deadline of one direction leaves the other alone", "[net][N05]"
         EXPECT(v, fails_with(a.write(space), std::errc::timed_out));
         EXPECT(v, b.write(bytes_of("in")) == 2u);
         EXPECT(v, read_some(a) == "in");
-        // The end of this direction is no write.
-        EXPECT(v, !a.close_write());
-        EXPECT(v, read_some(b).empty());
     });
 }
 
@@ -129,7 +126,7 @@ TEST_CASE("N05 a deadline cleared or extended under a parked caller does not fir
                 std::string got;
                 tasks.go([&] { got = read_some(a); });
                 wait_until("the reader to park or fail",
-                           [&] { return parked_in_io() == 1 || tasks.running() == 0; });
+                           [&] { return pirn::rt::io_waiters() == 1 || tasks.running() == 0; });
                 a.set_read_deadline(clear ? pirn::clock::time_point{} : far_away());
                 shown = pirn::clock::now() < first && tasks.running() != 0;
                 pirn::sleep_until(first + 10ms);

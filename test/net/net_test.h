@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,6 +27,7 @@
 #include <pirn/runtime.h>
 #include <pirn/sleep.h>
 
+#include "runtime/netpoll.h"
 #include "test/support/fixture.h"
 
 namespace net_test {
@@ -86,23 +86,10 @@ void wait_until(const char* what, Condition condition) {
     }
 }
 
-// How many goroutines are parked in the poller's care, as a dump tells it.
-inline int parked_in_io() {
-    const int fd = ::memfd_create("dump", MFD_CLOEXEC);
-    if (fd < 0) return -1;
-    pirn::dump_goroutines(fd);
-    std::string text(static_cast<std::size_t>(::lseek(fd, 0, SEEK_END)), '\0');
-    const ssize_t got = ::pread(fd, text.data(), text.size(), 0);
-    ::close(fd);
-    int count = 0;
-    if (got != static_cast<ssize_t>(text.size())) return -1;
-    for (auto at = text.find("[IO wait"); at != text.npos; at = text.find("[IO wait", at + 1))
-        ++count;
-    return count;
-}
-
-inline void wait_parked(int count) {
-    wait_until("goroutines to park in io", [&] { return parked_in_io() == count; });
+// Until `count` goroutines are parked for the poller's events (those that wait for another one's
+// turn are not among them).
+inline void wait_parked(std::uint32_t count) {
+    wait_until("goroutines to park in io", [&] { return pirn::rt::io_waiters() == count; });
 }
 
 // Goroutines that are waited for before what they refer to goes away.

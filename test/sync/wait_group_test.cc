@@ -131,7 +131,7 @@ TEST_CASE("W05 add and wait racing from zero: wait returns or waits, or the misu
         std::unique_ptr<pirn::wait_group> wg;
         std::string text;
         duel(
-            10000, random, [&] { wg = std::make_unique<pirn::wait_group>(); },
+            5000, random, [&] { wg = std::make_unique<pirn::wait_group>(); },
             [&] {
                 wg->add(1);
                 wg->done();
@@ -183,7 +183,7 @@ TEST_CASE("W07 done happens before the return of wait") {
         std::array<int, 2> plain{};
         bool seen = false;
         duel(
-            10000, random,
+            5000, random,
             [&] {
                 wg.add(2);
                 plain = {};
@@ -252,7 +252,7 @@ TEST_CASE("a wait_group may be destroyed while others are still inside done") {
         alignas(pirn::wait_group) std::array<unsigned char, sizeof(pirn::wait_group)> bytes;
         pirn::wait_group* wg = nullptr;
         duel(
-            20000, random,
+            8000, random,
             [&] {
                 wg = ::new (bytes.data()) pirn::wait_group;
                 wg->add(1);

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+// Everything: the header of all public headers.
+#pragma once
+
+#include <pirn/chan.h>
+#include <pirn/debug.h>
+#include <pirn/io.h>
+#include <pirn/net.h>
+#include <pirn/runtime.h>
+#include <pirn/sleep.h>
+#include <pirn/sync.h>

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+// Stacks: caches, batches, guards, sizes.
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "stack/map.h"
+#include "stack/overflow.h"
+#include "stack/pool.h"
+
+using namespace pirn::stack;
+
+namespace {
+
+struct header : block {
+    int mark = 17;
+};
+
+void use_header() {
+    set_layout({sizeof(header), alignof(header),
+                [](void* at) -> block* { return ::new (at) header; }});
+}
+
+std::size_t count_blocks() {
+    std::size_t n = 0;
+    for_each_block([](block*, void* arg) { ++*static_cast<std::size_t*>(arg); }, &n);
+    return n;
+}
+
+// How the process ends that runs f.
+template <class F>
+int status_of(F f) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        f();
+        ::_exit(0);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return status;
+}
+
+}  // namespace
+
+TEST_CASE("a block is writable from its lowest byte to its header") {
+    use_header();
+    cache c;
+    block* b = c.get();
+    CHECK(b->bytes == k_default_bytes);
+    CHECK(static_cast<header*>(b)->mark == 17);
+    CHECK(b->hi() - b->lo > static_cast<std::ptrdiff_t>(k_default_bytes - 4096));
+    CHECK(b->in_use == 1);
+    std::fill(b->lo, b->hi(), std::byte{0x5a});
+    CHECK(*(b->hi() - 1) == std::byte{0x5a});
+    c.put(b);
+    CHECK(b->in_use == 0);
+    c.drain();
+    release_all();
+}
+
+TEST_CASE("below a block is a guard that faults") {
+    use_header();
+    cache c;
+    block* b = c.get();
+    for (const std::size_t below : {std::size_t{1}, k_guard_bytes}) {
+        CHECK(overflows(*b, b->lo - below));
+        const int status = status_of([&] { *(b->lo - below) = std::byte{1}; });
+        CHECK(WIFSIGNALED(status));
+        CHECK(WTERMSIG(status) == SIGSEGV);
+    }
+    CHECK(!overflows(*b, b->lo));
+    CHECK(!overflows(*b, b->lo - k_guard_bytes - 1));
+    c.put(b);
+    c.drain();
+    release_all();
+}
+
+TEST_CASE("blocks are reused newest first and never handed out twice") {
+    use_header();
+    cache c;
+    std::set<block*> out;
+    std::vector<block*> order;
+    for (int i = 0; i < 1000; ++i) {
+        block* b = c.get();
+        REQUIRE(out.insert(b).second);
+        order.push_back(b);
+    }
+    c.put(order[3]);
+    c.put(order[5]);
+    CHECK(c.get() == order[5]);
+    CHECK(c.get() == order[3]);
+    for (block* b : order) c.put(b);
+    const std::size_t before = count_blocks();
+    CHECK(c.count() <= 2 * k_batch);
+    for (int i = 0; i < 1000; ++i) REQUIRE(c.get()->in_use == 1);
+    CHECK(count_blocks() == before);
+    for (block* b : order) c.put(b);
+    c.drain();
+    CHECK(c.count() == 0);
+    release_all();
+    CHECK(count_blocks() == 0);
+}
+
+TEST_CASE("headers are staggered over cache lines") {
+    use_header();
+    cache c;
+    std::set<std::uintptr_t> offsets;
+    std::vector<block*> out;
+    for (int i = 0; i < 64; ++i) {
+        out.push_back(c.get());
+        offsets.insert(reinterpret_cast<std::uintptr_t>(out.back()) % k_page_bytes);
+    }
+    CHECK(offsets.size() == k_colours);
+    for (block* b : out) c.put(b);
+    c.drain();
+    release_all();
+}
+
+TEST_CASE("a larger size is at least what was asked for, and is kept apart") {
+    use_header();
+    cache c;
+    block* b = get_sized(c, k_default_bytes + 1);
+    CHECK(b->bytes == 2 * k_default_bytes);
+    block* big = get_sized(c, 3u << 20);
+    CHECK(big->bytes == 4u << 20);
+    *big->lo = std::byte{1};
+    c.put(b);
+    CHECK(c.count() == 0);
+    CHECK(get_sized(c, 2 * k_default_bytes) == b);
+    c.put(b);
+    c.put(big);
+    c.drain();
+    release_all();
+}
+
+TEST_CASE("blocks that move between caches do not make the pool grow") {
+    use_header();
+    cache from, to;
+    for (int round = 0; round < 200; ++round) {
+        std::vector<block*> out;
+        for (int i = 0; i < 100; ++i) out.push_back(from.get());
+        for (block* b : out) to.put(b);
+    }
+    // A round's worth and what two caches may keep.
+    CHECK(stats().blocks <= 100 + 4 * k_batch + 8);
+    from.drain();
+    to.drain();
+    release_all();
+}
+
+TEST_CASE("caches of several threads share the global list") {
+    use_header();
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+        threads.emplace_back([] {
+            cache c;
+            for (int round = 0; round < 300; ++round) {
+                std::vector<block*> out;
+                for (int i = 0; i < 70; ++i) out.push_back(c.get());
+                for (block* b : out) *(b->hi() - 1) = std::byte{1};
+                for (block* b : out) c.put(b);
+            }
+            c.drain();
+        });
+    }
+    for (auto& t : threads) t.join();
+    CHECK(stats().blocks <= 4 * (70 + 2 * k_batch + 8));
+    release_all();
+    CHECK(stats().mapped_bytes == 0);
+}
+
+TEST_CASE("more mprotect guards than fit are refused with a clear message") {
+    if (guards() == guard_kind::madvise) {
+        CHECK(guards_max() == 0);
+        return;
+    }
+    CHECK(guards_max() > 1000);
+    CHECK(blocks_max() == guards_max());
+}
