@@ -7,7 +7,7 @@
 //   switch.h   switch_to and jump_to: the inline wrappers
 //   frame.h    make_context: the picture of a first frame; resume_point_of: where a parked stack
 //              goes on
-//   cpu.h      pause, cycles
+//   cpu.h      pause, cycles, interrupted_sp
 //
 // and nothing outside arch/ asks which CPU it is. The folder is chosen by the build.
 #pragma once

@@ -48,7 +48,7 @@ p* pop_idle_p(sched* s) {
     if (pp == nullptr) return nullptr;
     s->idle_ps = pp->next_idle;
     pp->next_idle = nullptr;
-    pp->listed = false;
+    pp->status = p_status::in_use;
     s->idle_p_count.fetch_sub(1, std::memory_order_relaxed);
     return pp;
 }
@@ -56,7 +56,7 @@ p* pop_idle_p(sched* s) {
 // s->mu is held.
 void push_idle_p(sched* s, p* pp) {
     pp->runner = nullptr;
-    pp->listed = true;
+    pp->status = p_status::idle;
     pp->next_idle = s->idle_ps;
     s->idle_ps = pp;
     // Relaxed: give_up_p's fence follows.
@@ -209,11 +209,15 @@ bool give_up_p(m* mp) {
     p* pp = mp->cpu;
     {
         lock_guard hold(s->mu);
-        if (!s->global.empty()) return false;
         // A P that maxprocs has retired is not offered again; its queue is empty by now.
+        const bool retired = pp->id >= s->procs.load(std::memory_order_relaxed);
+        if (!retired && !s->global.empty()) return false;
         pp->runner = nullptr;
         mp->cpu = nullptr;
-        if (pp->id < s->procs.load(std::memory_order_relaxed)) push_idle_p(s, pp);
+        if (retired)
+            pp->status = p_status::retired;
+        else
+            push_idle_p(s, pp);
     }
     if (mp->spinning) {
         mp->spinning = false;
@@ -256,7 +260,7 @@ enum class slept { have_p, look_again, stop };
 bool try_poller(m* mp, std::int64_t until_ns, slept& result) {
     sched* s = mp->owner;
     m* nobody = nullptr;
-    // ORD(poller): acq_rel; pairs with the exchange of whoever takes the poller out.
+    // ORD(poller): acq_rel; pairs with the compare-exchange of whoever takes the poller out.
     if (!s->poller.compare_exchange(nobody, mp, std::memory_order_acq_rel,
                                     std::memory_order_relaxed))
         return false;
@@ -269,10 +273,8 @@ bool try_poller(m* mp, std::int64_t until_ns, slept& result) {
     base::fifo<qnode> found;
     const bool hurry = o.work || s->stopping.load(std::memory_order_relaxed);
     poll_net(s, hurry ? 0 : until_ns, found);
-    m* me = mp;
-    // ORD(poller): acq_rel; pairs with the exchange of whoever takes the poller out.
-    if (!s->poller.compare_exchange(me, nullptr, std::memory_order_acq_rel,
-                                    std::memory_order_relaxed)) {
+    // ORD(poller): acq_rel; pairs with the compare-exchange of whoever takes the poller out.
+    if (s->poller.exchange(nullptr, std::memory_order_acq_rel) != mp) {
         // Taken out: a P comes over the note.
         if (!found.empty()) queue_global(s, std::move(found));
         result = take_handed(mp) ? slept::have_p : slept::stop;
@@ -361,6 +363,17 @@ bool sleep_for_work(m* mp) {
     }
 }
 
+// Takes the M out of the poller's place, to be handed a P; null: nobody is there to be taken.
+m* take_poller(sched* s) {
+    m* mp = s->poller.load(std::memory_order_relaxed);
+    if (mp == nullptr || mp == k_poller_taken) return nullptr;
+    // ORD(poller): acq_rel; pairs with the compare-exchange and the exchange in try_poller.
+    return s->poller.compare_exchange(mp, k_poller_taken, std::memory_order_acq_rel,
+                                      std::memory_order_relaxed)
+               ? mp
+               : nullptr;
+}
+
 // Gives an M to pp, which the caller took off the idle list, with a spinner's place. Takes s->mu
 // over and lets it go.
 void hand_over(sched* s, p* pp) {
@@ -373,8 +386,7 @@ void hand_over(sched* s, p* pp) {
     s->mu.release();
     bool in_poller = false;
     if (mp == nullptr) {
-        // ORD(poller): acq_rel; pairs with the compare-exchanges in try_poller.
-        mp = s->poller.exchange(nullptr, std::memory_order_acq_rel);
+        mp = take_poller(s);
         in_poller = mp != nullptr;
     }
     if (mp == nullptr) {
@@ -453,7 +465,9 @@ void wake_for_timer(sched* s, std::int64_t when_ns) {
     // ORD(poller-timer): seq_cst fence; the timer is in its heap before the poller is looked at.
     // Pairs with the fence in try_poller.
     base::fence(std::memory_order_seq_cst);
-    if (s->poller.load(std::memory_order_relaxed) != nullptr) {
+    const m* poller = s->poller.load(std::memory_order_relaxed);
+    if (poller == k_poller_taken) return;  // it gets up, and looks at the timers before it sleeps
+    if (poller != nullptr) {
         if (when_ns < s->poll_until_ns.load(std::memory_order_relaxed)) poll_break();
         return;
     }
@@ -481,8 +495,10 @@ void wake_all(sched* s) {
         list->wake.wake();
         list = next;
     }
-    // ORD(poller): acq_rel; pairs with the compare-exchanges in try_poller.
-    if (m* mp = s->poller.exchange(nullptr, std::memory_order_acq_rel)) {
+    // ORD(poller-timer): seq_cst fence; `stopping` is visible before the poller's place is read.
+    // Pairs with the fence in try_poller, which reads `stopping` after it.
+    base::fence(std::memory_order_seq_cst);
+    if (m* mp = take_poller(s)) {
         mp->handed = nullptr;
         mp->wake.wake();
         poll_break();
@@ -516,19 +532,19 @@ void change_procs(sched* s, std::uint32_t n) {
             }
             *at = pp->next_idle;
             pp->next_idle = nullptr;
-            pp->listed = false;
+            pp->status = p_status::retired;
             s->idle_p_count.fetch_sub(1, std::memory_order_relaxed);
             unused[unused_count++] = pp;
         }
         for (std::uint32_t id = before; id < n; ++id) {
             p* pp = s->ps[id].load(std::memory_order_relaxed);
-            if (pp->runner == nullptr && !pp->listed) push_idle_p(s, pp);
+            if (pp->status == p_status::retired) push_idle_p(s, pp);
         }
         for (auto& slot : s->ps) {
             p* pp = slot.load(std::memory_order_relaxed);  // made by this function's callers only
             if (pp == nullptr) break;
             // Nobody runs it, so nobody else tells it that it is not alone.
-            if (pp->runner == nullptr) see_other_ps(pp);
+            if (pp->status != p_status::in_use) see_other_ps(pp);
             pp->attention.store(true, std::memory_order_relaxed);
         }
     }

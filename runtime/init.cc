@@ -307,6 +307,7 @@ void run_main(void (*main_fn)(void*), void* arg, const options& o) {
             m0->cpu = pp;
     }
     m0->cpu->runner = m0;
+    m0->cpu->status = p_status::in_use;
 
     main_call call{main_fn, arg};
     spawn_record* r = new_record(sizeof call, alignof(main_call));

@@ -21,7 +21,6 @@ constexpr int k_events = 128;
 struct instance {
     int epoll = -1;
     int wakeup = -1;
-    base::atomic<bool> breaking{false};
     base::atomic<bool> no_pwait2{false};
 
     instance() {
@@ -96,7 +95,6 @@ void poll_net(sched* s, std::int64_t until_ns, base::fifo<qnode>& found) {
         if (e.data.u64 == 0) {
             // Left for the one that waits: a mere look does not take its wakeup away.
             if (until_ns == 0) continue;
-            i.breaking.store(false, std::memory_order_relaxed);
             std::uint64_t count;
             [[maybe_unused]] const ssize_t got = ::read(i.wakeup, &count, sizeof count);
             continue;
@@ -114,9 +112,6 @@ void poll_net(sched* s, std::int64_t until_ns, base::fifo<qnode>& found) {
 
 void poll_break() {
     instance& i = the();
-    // One write in flight is enough. Relaxed: the flag only saves system calls; it is cleared
-    // before the eventfd is read, so that a break after the read writes again.
-    if (i.breaking.exchange(true, std::memory_order_relaxed)) return;
     const std::uint64_t one = 1;
     const int saved = errno;
     [[maybe_unused]] const ssize_t put = ::write(i.wakeup, &one, sizeof one);

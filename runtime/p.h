@@ -39,6 +39,12 @@ struct timer_heap {
     base::atomic<std::int64_t> first_ns{base::k_never_ns};
 };
 
+enum class p_status : std::uint8_t {
+    idle,     // on the idle list, to be taken by anyone
+    in_use,   // an M has it, or is being handed it
+    retired,  // its id is not below maxprocs: on no list
+};
+
 struct alignas(base::k_cache_line_bytes) p {
     // Owned by the M that has the P.
     sched* owner = nullptr;
@@ -63,7 +69,7 @@ struct alignas(base::k_cache_line_bytes) p {
 
     // Guarded by sched::mu.
     p* next_idle = nullptr;
-    bool listed = false;           // on the idle list
+    p_status status = p_status::retired;
 };
 
 }  // namespace pirn::rt

@@ -12,6 +12,8 @@ namespace pirn::rt {
 
 inline constexpr std::uint32_t k_max_procs = 1024;
 
+inline m* const k_poller_taken = reinterpret_cast<m*>(1);
+
 struct sched {
     options opts;
     lock procs_mu{lock_rank::run};   // one maxprocs at a time
@@ -33,7 +35,9 @@ struct sched {
     base::atomic<std::uint32_t> spinning{0};
     base::atomic<std::uint32_t> procs{1};
     base::atomic<p*> ps[k_max_procs];
-    // The M that sleeps in the poller, and until when. Whoever takes it out must wake it.
+    // The M that sleeps in the poller, and until when. Whoever takes it out (k_poller_taken) must
+    // hand it a P and wake it; the place is free again when it has left the poller, so that a
+    // wakeup meant for one M is never eaten by another.
     base::atomic<m*> poller{nullptr};
     base::atomic<std::int64_t> poll_until_ns{0};
     base::atomic<std::int64_t> last_poll_ns{0};

@@ -46,7 +46,8 @@ void pass_on(int number, siginfo_t* info, void* context) {
 
 void on_fault(int number, siginfo_t* info, void* context) {
     m* mp = self();
-    if (mp != nullptr && mp->cur != nullptr && stack::overflows(*mp->cur, info->si_addr))
+    if (mp != nullptr && mp->cur != nullptr &&
+        stack::overflows(*mp->cur, info->si_addr, arch::interrupted_sp(context)))
         stack::report_overflow(*mp->cur);
     pass_on(number, info, context);
 }

@@ -10,9 +10,13 @@ namespace {
 base::atomic<void (*)(const block&)> hook{nullptr};
 }
 
-bool overflows(const block& b, const void* address) {
+bool overflows(const block& b, const void* address, const void* sp) {
+    // Nobody's frame is larger than this, and no stack that a goroutine calls onto lies so near.
+    constexpr std::ptrdiff_t k_reach_bytes = 16 << 20;
     const auto* at = static_cast<const std::byte*>(address);
-    return at < b.lo && at >= b.lo - k_guard_bytes;
+    const auto* top = static_cast<const std::byte*>(sp);
+    if (at < b.lo && at >= b.lo - k_guard_bytes) return true;
+    return top < b.lo && b.lo - top < k_reach_bytes && at < b.lo && b.lo - at < k_reach_bytes;
 }
 
 void report_overflow(const block& b) {

@@ -6,8 +6,9 @@
 
 namespace pirn::stack {
 
-// True when `address` lies in the guard below `b`: a fault there is an overflow of that stack.
-bool overflows(const block& b, const void* address);
+// True when a fault at `address` with the stack pointer at `sp` is an overflow of `b`: the address
+// lies in the guard below it, or a frame larger than the guard has taken sp past the guard.
+bool overflows(const block& b, const void* address, const void* sp);
 
 // Prints who overflowed which stack and how to get a larger one; the runtime's hook adds the
 // goroutine's identity. Runs on a signal stack; allocates nothing. Ends the process with status 2.

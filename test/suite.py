@@ -161,7 +161,7 @@ def run_tests(to, made, wanted, times):
             # As `meson test` does it: a test that starts programs of its own needs it as well.
             env["MESON_EXE_WRAPPER"] = " ".join(made.wrapper)
         argv = test["cmd"]
-        if made.wrapper and not is_script(argv[0]):
+        if argv[0].startswith(made.build.folder + os.sep):
             argv = made.wrapper + argv
         limit = test["timeout"] if test["timeout"] > 0 else DEFAULT_LIMIT
         limit = min(limit * made.slower, LONGEST_LIMIT)
@@ -171,11 +171,6 @@ def run_tests(to, made, wanted, times):
 
 def script(*path):
     return os.path.join(HERE, *path)
-
-
-def is_script(path):
-    with open(path, "rb") as file:
-        return file.read(4) != b"\x7fELF"
 
 
 def build_way(to, made):

@@ -2,6 +2,8 @@
 // aarch64: a polite spin and a cheap time stamp.
 #pragma once
 
+#include <ucontext.h>
+
 #include <cstdint>
 
 namespace pirn::arch {
@@ -15,6 +17,11 @@ inline std::uint64_t cycles() {
     std::uint64_t ticks;
     asm volatile("mrs %0, cntvct_el0" : "=r"(ticks));
     return ticks;
+}
+
+// The stack pointer of what a signal interrupted.
+inline const void* interrupted_sp(const void* context) {
+    return reinterpret_cast<const void*>(static_cast<const ucontext_t*>(context)->uc_mcontext.sp);
 }
 
 }  // namespace pirn::arch

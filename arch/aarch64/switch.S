@@ -38,8 +38,8 @@
 // void __pirn_switch(context* from /*x0*/, context* to /*x1*/, void* resume_pc /*x2*/,
 //                    void* word /*x26*/)
 // Reached by a jump from switch_to, never by a call: a call without its return would leave the
-// return predictor one entry behind. Saves resume_pc and sp in *from, goes on at *to. Clobbers x3
-// and x16; x26 arrives as the resumer left it. Runs on both stacks.
+// return predictor one entry behind. Saves resume_pc and sp in *from, goes on at *to. Clobbers x3,
+// x4 and x16; x26 arrives as the resumer left it. Runs on both stacks.
         .globl  __pirn_switch
         .hidden __pirn_switch
         .type   __pirn_switch, %function
@@ -48,10 +48,10 @@ __pirn_switch:
         .cfi_startproc
         .cfi_undefined x30              // not a frame: the wrapper's function is the frame
         LANDING_CALL                    // a linker's veneer gets here by br x16
+        ldp     x16, x4, [x1, #PIRN_CONTEXT_PC]  // loads first: they need not wait for the store
         mov     x3, sp
         stp     x2, x3, [x0, #PIRN_CONTEXT_PC]
-        ldp     x16, x3, [x1, #PIRN_CONTEXT_PC]
-        mov     sp, x3
+        mov     sp, x4
         br      x16                     // an indirect jump: predicted by history, unlike ret
         .cfi_endproc
         .size   __pirn_switch, .-__pirn_switch

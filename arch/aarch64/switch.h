@@ -33,10 +33,10 @@
 
 namespace pirn::arch {
 
-// Parks the running stack in *from and goes on with *to, handing it `word`: to its entry function
-// if it never ran, else as the result of the switch_to that parked it. Returns, on this stack
-// again, what the resumer handed over. Everything derived from the thread (its address, errno,
-// thread-locals) may have changed.
+// Parks the running stack in *from and goes on with *to, another context, handing it `word`: to its
+// entry function if it never ran, else as the result of the switch_to that parked it. Returns, on
+// this stack again, what the resumer handed over. Everything derived from the thread (its address,
+// errno, thread-locals) may have changed.
 //
 // Saved by hand, because declaring them as clobbered is refused:
 //   x29   wherever it is the frame pointer;

@@ -32,8 +32,8 @@ struct stack {
 // What came of a run of switches.
 struct tally {
     long switches = 0;
-    long wrong = 0;                    // values that a switch changed, and words that went astray
-    const char* first_wrong = nullptr; // of which kind the first one was
+    long wrong = 0;                     // values that a switch changed, and words that went astray
+    const char* first_wrong = nullptr;  // of which kind the first one was
 };
 
 // Words as both sides of a switch saw them.
@@ -47,9 +47,9 @@ struct words {
 struct call {
     void* result;
     void* argument;
-    const void* sp_at_call;      // before the call instruction, or at entry where it pushes nothing
+    const void* sp_at_call;  // before the call instruction, or at entry where it pushes nothing
     const void* sp_of_first_entry;
-    const void* some_local;      // an address inside the function's frame
+    const void* some_local;  // an address inside the function's frame
 };
 
 // One switching subject. Each function is self-contained; `s` are stacks for its contexts.
@@ -70,7 +70,7 @@ struct trace {
     static constexpr int k_room = 64;
     const void* function[k_room];
     int depth = 0;
-    int end = 0;          // what _Unwind_Backtrace returned
+    int end = 0;  // what _Unwind_Backtrace returned
     bool fits = true;
 };
 
@@ -89,18 +89,18 @@ struct parked {
     const void* inside_pc;
     const void* inside_sp;
     const void* inside_fp;
-    bool after_the_wrapper;          // outside_pc is where the wrapper's last instruction ends
-    trace by_frame_pointers;         // only where the subject keeps them
-    trace by_unwinder;               // a backtrace taken as if at the parked function
+    bool after_the_wrapper;   // outside_pc is where the wrapper's last instruction ends
+    trace by_frame_pointers;  // only where the subject keeps them
+    trace by_unwinder;        // a backtrace taken as if at the parked function
     expected_frames chain;
     expected_frames unwound;
 };
 
 // What happened to the frames of a stack that was unwound to its end or died of an exception.
 struct last_words {
-    int destroyed = 0;               // destructors that ran
-    const void* thrower = nullptr;   // the function that threw
-    const void* caller = nullptr;    // and the one that called it
+    int destroyed = 0;              // destructors that ran
+    const void* thrower = nullptr;  // the function that threw
+    const void* caller = nullptr;   // and the one that called it
 };
 
 // One unwinding subject.

@@ -28,11 +28,21 @@ using pirn::arch::switch_to;
 __extension__ using int128 = unsigned __int128;
 using vector = std::uint64_t __attribute__((vector_size(16)));
 
-ARCH_TEST_INLINE void hide(std::uint64_t& v) { hide_integer(v); }
-ARCH_TEST_INLINE void hide(float& v) { hide_float(v); }
-ARCH_TEST_INLINE void hide(double& v) { hide_float(v); }
-ARCH_TEST_INLINE void hide(vector& v) { hide_float(v); }
-ARCH_TEST_INLINE void hide(long double& v) { hide_extended(v); }
+ARCH_TEST_INLINE void hide(std::uint64_t& v) {
+    hide_integer(v);
+}
+ARCH_TEST_INLINE void hide(float& v) {
+    hide_float(v);
+}
+ARCH_TEST_INLINE void hide(double& v) {
+    hide_float(v);
+}
+ARCH_TEST_INLINE void hide(vector& v) {
+    hide_float(v);
+}
+ARCH_TEST_INLINE void hide(long double& v) {
+    hide_extended(v);
+}
 ARCH_TEST_INLINE void hide(int128& v) {
     auto low = static_cast<std::uint64_t>(v), high = static_cast<std::uint64_t>(v >> 64);
     hide_integer(low);
@@ -42,19 +52,29 @@ ARCH_TEST_INLINE void hide(int128& v) {
 
 // A value of each kind that is exact in it; out parameters, because passing a vector by value is a
 // matter of the ABI that compilers warn about.
-ARCH_TEST_INLINE void value_of(std::uint64_t x, std::uint64_t& v) { v = x; }
-ARCH_TEST_INLINE void value_of(std::uint64_t x, float& v) { v = static_cast<float>(x >> 41); }
-ARCH_TEST_INLINE void value_of(std::uint64_t x, double& v) { v = static_cast<double>(x >> 12); }
+ARCH_TEST_INLINE void value_of(std::uint64_t x, std::uint64_t& v) {
+    v = x;
+}
+ARCH_TEST_INLINE void value_of(std::uint64_t x, float& v) {
+    v = static_cast<float>(x >> 41);
+}
+ARCH_TEST_INLINE void value_of(std::uint64_t x, double& v) {
+    v = static_cast<double>(x >> 12);
+}
 ARCH_TEST_INLINE void value_of(std::uint64_t x, long double& v) {
     v = static_cast<long double>(static_cast<std::int64_t>(x >> 1));
 }
-ARCH_TEST_INLINE void value_of(std::uint64_t x, vector& v) { v = vector{x, ~x}; }
+ARCH_TEST_INLINE void value_of(std::uint64_t x, vector& v) {
+    v = vector{x, ~x};
+}
 ARCH_TEST_INLINE void value_of(std::uint64_t x, int128& v) {
     v = (static_cast<int128>(x) << 64) | ~x;
 }
 
 template <class T>
-ARCH_TEST_INLINE bool differ(const T& a, const T& b) { return a != b; }
+ARCH_TEST_INLINE bool differ(const T& a, const T& b) {
+    return a != b;
+}
 ARCH_TEST_INLINE bool differ(const vector& a, const vector& b) {
     const vector d = a ^ b;
     return (d[0] | d[1]) != 0;
@@ -65,12 +85,18 @@ ARCH_TEST_INLINE void note(tally& t, bool wrong, const char* what) {
     if (t.wrong++ == 0) t.first_wrong = what;
 }
 
-template <class T> constexpr const char* k_kind = "a vector";
-template <> constexpr const char* k_kind<std::uint64_t> = "an integer";
-template <> constexpr const char* k_kind<float> = "a float";
-template <> constexpr const char* k_kind<double> = "a double";
-template <> constexpr const char* k_kind<long double> = "a long double";
-template <> constexpr const char* k_kind<int128> = "a 128-bit integer";
+template <class T>
+constexpr const char* k_kind = "a vector";
+template <>
+constexpr const char* k_kind<std::uint64_t> = "an integer";
+template <>
+constexpr const char* k_kind<float> = "a float";
+template <>
+constexpr const char* k_kind<double> = "a double";
+template <>
+constexpr const char* k_kind<long double> = "a long double";
+template <>
+constexpr const char* k_kind<int128> = "a 128-bit integer";
 
 // N values of one kind, each a variable of its own for the optimiser.
 template <class T, int N>
@@ -102,11 +128,21 @@ struct live<T, 0> {
 };
 
 // More values than either CPU has registers of that kind, and some of every kind at once.
-struct integers { live<std::uint64_t, 33> a; };
-struct wide_integers { live<int128, 17> a; };
-struct doubles { live<double, 34> a; };
-struct extended { live<long double, 10> a; };
-struct vectors { live<vector, 34> a; };
+struct integers {
+    live<std::uint64_t, 33> a;
+};
+struct wide_integers {
+    live<int128, 17> a;
+};
+struct doubles {
+    live<double, 34> a;
+};
+struct extended {
+    live<long double, 10> a;
+};
+struct vectors {
+    live<vector, 34> a;
+};
 struct mixture {
     live<std::uint64_t, 10> a;
     live<int128, 3> b;
@@ -167,7 +203,9 @@ struct member {
     std::uint64_t seed;
 };
 
-ARCH_TEST_INLINE void* word_of(std::uint64_t n) { return reinterpret_cast<void*>(n); }
+ARCH_TEST_INLINE void* word_of(std::uint64_t n) {
+    return reinterpret_cast<void*>(n);
+}
 ARCH_TEST_INLINE std::uint64_t number_of(void* word) {
     return reinterpret_cast<std::uint64_t>(word);
 }
@@ -343,7 +381,9 @@ dialogue talk;
 void answer(void* word) {
     talk.heard.at_first_entry = word;
     std::uint64_t n = 100;
-    for (void*& heard : talk.heard.inside) heard = switch_to(&talk.other, &talk.thread, word_of(n++));
+    for (void*& heard : talk.heard.inside) {
+        heard = switch_to(&talk.other, &talk.thread, word_of(n++));
+    }
     jump_to(&talk.thread, word_of(n));
 }
 
@@ -400,7 +440,9 @@ struct first_entry {
     context thread, other;
 };
 
-[[noreturn]] void first_entry_seen(first_entry* self, void* sp) { jump_to(&self->thread, sp); }
+[[noreturn]] void first_entry_seen(first_entry* self, void* sp) {
+    jump_to(&self->thread, sp);
+}
 
 call call_on_stack(const stack* s) {
     called c{};
@@ -419,9 +461,9 @@ call call_on_stack(const stack* s) {
 #define ARCH_TEST_TEXT(x) ARCH_TEST_TEXT_OF(x)
 
 [[maybe_unused]] const bool enrolled =
-    can_run() && enroll(switching{ARCH_TEST_TEXT(ARCH_TEST_NAME), two_contexts, three_contexts,
-                                  cpu_kinds, callee_saved, odd_frames, hand_over, jumps,
-                                  call_on_stack});
+    can_run() &&
+    enroll(switching{ARCH_TEST_TEXT(ARCH_TEST_NAME), two_contexts, three_contexts, cpu_kinds,
+                     callee_saved, odd_frames, hand_over, jumps, call_on_stack});
 
 }  // namespace
 }  // namespace arch_test

@@ -18,10 +18,14 @@ using pirn::arch::resume_point_of;
 using pirn::arch::switch_to;
 
 // Keeps the call before it from being the last thing in its function, and so from being a jump.
-ARCH_TEST_INLINE void not_a_tail_call() { asm volatile("" : : : "memory"); }
+ARCH_TEST_INLINE void not_a_tail_call() {
+    asm volatile("" : : : "memory");
+}
 
 template <class F>
-const void* address_of(F* f) { return reinterpret_cast<const void*>(f); }
+const void* address_of(F* f) {
+    return reinterpret_cast<const void*>(f);
+}
 
 struct forcing;
 
@@ -98,10 +102,10 @@ expected_frames backtrace_call_on(const stack* s, void (*collect)(trace*), trace
     j.collect = collect;
     j.out = out;
     run_in_context(j, entry_of_call_on);
-    return {{address_of(leaf), address_of(called_for_backtrace),
-             address_of(pirn::arch::__pirn_call_on), address_of(caller_of_call_on),
-             address_of(entry_of_call_on), address_of(__pirn_entry)},
-            6};
+    return {
+        {address_of(leaf), address_of(called_for_backtrace), address_of(pirn::arch::__pirn_call_on),
+         address_of(caller_of_call_on), address_of(entry_of_call_on), address_of(__pirn_entry)},
+        6};
 }
 
 ARCH_TEST_OPAQUE expected_frames backtrace_from_thread(const stack* s, void (*collect)(trace*),
@@ -111,10 +115,10 @@ ARCH_TEST_OPAQUE expected_frames backtrace_from_thread(const stack* s, void (*co
     j.collect = collect;
     j.out = out;
     caller_of_call_on(&j);
-    return {{address_of(leaf), address_of(called_for_backtrace),
-             address_of(pirn::arch::__pirn_call_on), address_of(caller_of_call_on),
-             address_of(backtrace_from_thread)},
-            5};
+    return {
+        {address_of(leaf), address_of(called_for_backtrace), address_of(pirn::arch::__pirn_call_on),
+         address_of(caller_of_call_on), address_of(backtrace_from_thread)},
+        5};
 }
 
 // --- exceptions ---
@@ -331,11 +335,11 @@ parked park(const stack* s, void (*collect)(trace*)) {
     j.park.chain = {{address_of(parks_here), address_of(calls_what_parks),
                      address_of(entry_of_parked), address_of(__pirn_entry)},
                     4};
-    j.park.unwound = {{address_of(leaf), address_of(walks_the_parked),
-                       address_of(pirn::arch::__pirn_call_as_if_at), address_of(parks_here),
-                       address_of(calls_what_parks), address_of(entry_of_parked),
-                       address_of(__pirn_entry)},
-                      7};
+    j.park.unwound = {
+        {address_of(leaf), address_of(walks_the_parked),
+         address_of(pirn::arch::__pirn_call_as_if_at), address_of(parks_here),
+         address_of(calls_what_parks), address_of(entry_of_parked), address_of(__pirn_entry)},
+        7};
     if (call_as_if_at(&r, walks_the_parked, &j) != &j) j.park.unwound.depth = 0;
     switch_to(&j.thread, &j.other, nullptr);
     return j.park;
@@ -344,10 +348,9 @@ parked park(const stack* s, void (*collect)(trace*)) {
 #define ARCH_TEST_TEXT_OF(x) #x
 #define ARCH_TEST_TEXT(x) ARCH_TEST_TEXT_OF(x)
 
-[[maybe_unused]] const bool enrolled = enroll(
-    unwinding{ARCH_TEST_TEXT(ARCH_TEST_NAME), ARCH_TEST_FRAME_POINTERS, backtrace,
-              backtrace_call_on, backtrace_from_thread, catches, catches_through_call_on, dies,
-              forced, park});
+[[maybe_unused]] const bool enrolled = enroll(unwinding{
+    ARCH_TEST_TEXT(ARCH_TEST_NAME), ARCH_TEST_FRAME_POINTERS, backtrace, backtrace_call_on,
+    backtrace_from_thread, catches, catches_through_call_on, dies, forced, park});
 
 }  // namespace
 }  // namespace arch_test

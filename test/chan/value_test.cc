@@ -185,7 +185,7 @@ TEST_CASE("C26 every value is destroyed exactly once") {
             all.join();
             for (std::size_t i = 0; i < capacity; ++i) c.send(counted(2));
             for (int i = 0; i < 2; ++i)
-                all.go([&, i] {
+                all.go([&] {
                     const std::string text = panic_of([&] { c.send(counted(2)); });
                     EXPECT(text == "none" || text == "send on closed channel");
                 });

@@ -128,12 +128,12 @@ void duel(int rounds, std::uint64_t seed, Prepare prepare, Left left, Right righ
     all.join();
 }
 
-// How many are parked on a channel, as its queues say.
+// How many are parked on a channel, as its queues say. What they did before is visible then.
 inline std::size_t receivers_parked(const detail::chan_ref& c) {
-    return detail::chan_access::of(c)->recvq.size.load(std::memory_order_relaxed);
+    return detail::chan_access::of(c)->recvq.size.load(std::memory_order_acquire);
 }
 inline std::size_t senders_parked(const detail::chan_ref& c) {
-    return detail::chan_access::of(c)->sendq.size.load(std::memory_order_relaxed);
+    return detail::chan_access::of(c)->sendq.size.load(std::memory_order_acquire);
 }
 
 // The text of the panic that f throws; "none" without one.

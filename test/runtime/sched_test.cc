@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The scheduler: nobody lost, nobody starved, Ps that come and go.
 #include "test/support/fixture.h"
+#include "test/support/mailbox.h"
 
 #include <atomic>
 #include <memory>
@@ -9,9 +10,6 @@
 
 #include <pirn/runtime.h>
 #include <pirn/sleep.h>
-
-#include "runtime/lock.h"
-#include "runtime/park.h"
 
 using namespace pirn;
 using namespace pirn::test;
@@ -139,42 +137,6 @@ TEST_CASE("G17 a full queue overflows, and every goroutine runs once") {
         CHECK(wrong == 0);
     });
 }
-
-namespace {
-
-// A one-place mailbox on park and ready: hands a token between two parties.
-class mailbox {
-  public:
-    void put() {
-        rt::who sleeper;
-        {
-            rt::lock_guard hold(mu_);
-            full_ = true;
-            sleeper = sleeper_;
-            sleeper_ = rt::who{};
-        }
-        if (sleeper) rt::ready(sleeper);
-    }
-    void take() {
-        mu_.acquire();
-        while (!full_) {
-            rt::parker self;
-            sleeper_ = self.name();
-            self.park([](void* mu) { static_cast<rt::lock*>(mu)->release(); }, &mu_,
-                      rt::wait_reason::forever);
-            mu_.acquire();
-        }
-        full_ = false;
-        mu_.release();
-    }
-
-  private:
-    rt::lock mu_{rt::lock_rank::leaf};
-    bool full_ = false;
-    rt::who sleeper_;
-};
-
-}  // namespace
 
 TEST_CASE("G18 no wakeup is lost in park and ready races") {
     on_procs([](int procs) {

@@ -5,8 +5,11 @@
 // compiler that carries the thread's answer (or its thread-local's address) across the switch makes
 // the two disagree with the kernel's thread id.
 #include "test/support/fixture.h"
+#include "test/support/mailbox.h"
 
 #include <atomic>
+#include <thread>
+#include <vector>
 
 #include <unistd.h>
 
@@ -23,10 +26,10 @@ using namespace pirn::test;
 namespace {
 
 // Reads twice around a switch in one function, as inlined code would.
-[[gnu::noinline]] bool agrees_around_switch(bool& moved) {
+[[gnu::noinline]] bool agrees_around_switch(mailbox& box, bool& moved) {
     const int before = rt::self()->tid;
     const int kernel_before = static_cast<int>(::gettid());
-    yield();
+    box.take();
     const int after = rt::self()->tid;
     const int kernel_after = static_cast<int>(::gettid());
     moved = kernel_before != kernel_after;
@@ -43,24 +46,32 @@ TEST_CASE("self is the thread's own after every switch") {
         std::atomic<bool> stop{false};
         run([&] {
             constexpr int k_goroutines = 8;
-            for (int i = 0; i < k_goroutines; ++i) {
+            std::vector<mailbox> boxes(k_goroutines);
+            for (auto& box : boxes) {
                 go([&] {
                     while (!stop) {
                         bool moved = false;
-                        if (!agrees_around_switch(moved)) ++wrong;
+                        if (!agrees_around_switch(box, moved)) ++wrong;
                         if (moved) ++moves;
                     }
                     ++done;
                 });
             }
-            // On several Ps goroutines do move; without a move the test would show nothing.
+            // A foreign thread wakes them, by way of the global queue: any M may be the next.
+            std::thread waker([&] {
+                while (done < k_goroutines) {
+                    for (auto& box : boxes) box.put();
+                    std::this_thread::yield();
+                }
+            });
+            // On several Ps they do move; without a move the test would show nothing.
             const int wanted = procs == 1 ? 0 : 50;
-            const auto latest = clock::now() + std::chrono::seconds(20);
+            const auto latest = clock::now() + std::chrono::seconds(10);
             while (moves < wanted && clock::now() < latest)
                 sleep_for(std::chrono::microseconds(200));
-            for (int k = 0; k < 1000; ++k) yield();
             stop = true;
             wait_until([&] { return done == k_goroutines; });
+            waker.join();
         }, {.procs = procs});
         CHECK(wrong == 0);
         if (procs > 1) CHECK(moves >= 50);

@@ -70,13 +70,16 @@ TEST_CASE("below a block is a guard that faults") {
     cache c;
     block* b = c.get();
     for (const std::size_t below : {std::size_t{1}, k_guard_bytes}) {
-        CHECK(overflows(*b, b->lo - below));
+        CHECK(overflows(*b, b->lo - below, b->lo));
         const int status = status_of([&] { *(b->lo - below) = std::byte{1}; });
         CHECK(WIFSIGNALED(status));
         CHECK(WTERMSIG(status) == SIGSEGV);
     }
-    CHECK(!overflows(*b, b->lo));
-    CHECK(!overflows(*b, b->lo - k_guard_bytes - 1));
+    CHECK(!overflows(*b, b->lo, b->lo));
+    CHECK(!overflows(*b, b->lo - k_guard_bytes - 1, b->lo));
+    // A frame that is larger than the guard.
+    CHECK(overflows(*b, b->lo - k_guard_bytes - 1, b->lo - k_guard_bytes - 1000));
+    CHECK(!overflows(*b, nullptr, b->lo - k_guard_bytes - 1000));
     c.put(b);
     c.drain();
     release_all();

@@ -49,6 +49,9 @@ class build:
             self.step("configuring", ["meson", "setup", self.folder, ROOT, *self.setup, *changed])
         elif changed:
             self.step("configuring", ["meson", "configure", self.folder, *changed])
+        else:
+            # Reads changed meson.build files now, for what is asked of the build before it is made.
+            self.step("configuring", ["ninja", "-C", self.folder, "build.ninja"])
         stamp["options"] = wanted
         with open(self._stamp, "w", encoding="utf-8") as file:
             json.dump(stamp, file)

@@ -16,10 +16,16 @@ namespace arch_test {
 
 // Each hide() passes a value through a register of its kind, after which the optimiser knows
 // nothing about it.
-ARCH_TEST_INLINE void hide_integer(std::uint64_t& v) { asm volatile("" : "+r"(v)); }
+ARCH_TEST_INLINE void hide_integer(std::uint64_t& v) {
+    asm volatile("" : "+r"(v));
+}
 template <class T>
-ARCH_TEST_INLINE void hide_float(T& v) { asm volatile("" : "+w"(v)); }
-ARCH_TEST_INLINE void hide_extended(long double& v) { asm volatile("" : "+w"(v)); }
+ARCH_TEST_INLINE void hide_float(T& v) {
+    asm volatile("" : "+w"(v));
+}
+ARCH_TEST_INLINE void hide_extended(long double& v) {
+    asm volatile("" : "+w"(v));
+}
 
 ARCH_TEST_INLINE const void* stack_pointer() {
     const void* sp;

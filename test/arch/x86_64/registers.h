@@ -16,10 +16,16 @@ namespace arch_test {
 
 // Each hide() passes a value through a register of its kind, after which the optimiser knows
 // nothing about it.
-ARCH_TEST_INLINE void hide_integer(std::uint64_t& v) { asm volatile("" : "+r"(v)); }
+ARCH_TEST_INLINE void hide_integer(std::uint64_t& v) {
+    asm volatile("" : "+r"(v));
+}
 template <class T>
-ARCH_TEST_INLINE void hide_float(T& v) { asm volatile("" : "+x"(v)); }
-ARCH_TEST_INLINE void hide_extended(long double& v) { asm volatile("" : "+t"(v)); }
+ARCH_TEST_INLINE void hide_float(T& v) {
+    asm volatile("" : "+x"(v));
+}
+ARCH_TEST_INLINE void hide_extended(long double& v) {
+    asm volatile("" : "+t"(v));
+}
 
 ARCH_TEST_INLINE const void* stack_pointer() {
     const void* sp;
@@ -40,7 +46,9 @@ ARCH_TEST_INLINE const void* program_counter() {
 }
 
 // The code address in a saved return address.
-ARCH_TEST_INLINE const void* plain_address(const void* saved) { return saved; }
+ARCH_TEST_INLINE const void* plain_address(const void* saved) {
+    return saved;
+}
 
 // Whether the wrapper's last instruction, leaq 128(%rsp), %rsp, ends at pc.
 ARCH_TEST_INLINE bool ends_a_switch(const void* pc) {

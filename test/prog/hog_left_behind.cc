@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// EXPECT status 3
+// EXPECT stdout: again
+// The end of a run does not wait for a goroutine that never comes to a check; a next run works.
+#include <cstdio>
+
+#include <pirn/runtime.h>
+#include <pirn/sleep.h>
+
+int main() {
+    pirn::run([] {
+        pirn::maxprocs(2);
+        static volatile bool spins = false;
+        pirn::go([] {
+            spins = true;
+            for (;;) asm volatile("");
+        });
+        while (!spins) pirn::sleep_for(std::chrono::milliseconds(1));
+    }, {.procs = 2});
+    return pirn::run([] {
+        int n = 0;
+        pirn::go([&] { n = 3; });
+        while (n == 0) pirn::yield();
+        std::puts("again");
+        std::fflush(stdout);
+        return n;
+    }, {.procs = 1});
+}

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""Runs programs that must end in a certain way and compares how they did.
+
+Each argument is PROGRAM=SOURCE. The source's first comment lines say what is expected:
+    // EXPECT status N            the exit status (default 0)
+    // EXPECT stderr: TEXT        is in standard error, after the texts expected before it
+    // EXPECT stdout: TEXT        is in standard output, likewise
+    // EXPECT not stderr: TEXT    is not in standard error
+    // EXPECT env: NAME=VALUE     is set for it
+Every program is run at 1, 2 and 4 Ps (PIRN_MAXPROCS), each run is a case.
+"""
+
+import os
+import re
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+
+from cases import cases, failure  # noqa: E402
+
+LIMIT = 60
+EXPECT = re.compile(r"^// EXPECT (status|not stderr|stderr|stdout|env)(?::)? ?(.*)$")
+
+
+class expectation:
+    def __init__(self, source):
+        self.status = 0
+        self.texts = {"stderr": [], "stdout": [], "not stderr": []}
+        self.env = {}
+        with open(source, encoding="utf-8") as file:
+            for line in file:
+                match = EXPECT.match(line.rstrip("\n"))
+                if not match:
+                    continue
+                kind, text = match.groups()
+                if kind == "status":
+                    self.status = int(text.split(":")[0])
+                elif kind == "env":
+                    name, value = text.split("=", 1)
+                    self.env[name] = value
+                else:
+                    self.texts[kind].append(text)
+
+    def check(self, status, outputs):
+        """What is wrong, or None."""
+        if status != self.status:
+            return f"status {status} instead of {self.status}"
+        for kind in ("stdout", "stderr"):
+            at = 0
+            for text in self.texts[kind]:
+                found = outputs[kind].find(text, at)
+                if found < 0:
+                    return f"{kind} lacks: {text}"
+                at = found + len(text)
+        for text in self.texts["not stderr"]:
+            if text in outputs["stderr"]:
+                return f"stderr has: {text}"
+        return None
+
+
+def run_one(program, expected, procs):
+    wrapper = os.environ.get("MESON_EXE_WRAPPER", "").split()
+    env = {**os.environ, "PIRN_MAXPROCS": str(procs), **expected.env}
+    try:
+        done = subprocess.run(wrapper + [program], env=env, timeout=LIMIT, text=True,
+                              errors="replace", stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    except OSError as missing:
+        raise failure(f"{program}: {missing}") from None
+    except subprocess.TimeoutExpired as late:
+        said = (late.stderr or b"").decode("utf-8", "replace")
+        raise failure(f"{program} still ran after {LIMIT} s\n{said}") from None
+    wrong = expected.check(done.returncode, {"stdout": done.stdout, "stderr": done.stderr})
+    if wrong:
+        raise failure(f"{program}: {wrong}\nstdout:\n{done.stdout}\nstderr:\n{done.stderr}")
+
+
+def main():
+    to = cases()
+    for pair in sys.argv[1:]:
+        program, source = pair.split("=", 1)
+        expected = expectation(source)
+        for procs in (1, 2, 4):
+            to.run(f"{os.path.basename(program)} on {procs}",
+                   lambda: run_one(program, expected, procs))
+    to.finish()
+
+
+main()
