@@ -17,6 +17,8 @@
 #include <cstring>
 #include <limits>
 
+#include <sched.h>
+
 #include <pirn/runtime.h>
 
 #include "runtime/base/alloc.h"
@@ -146,17 +148,28 @@ bool looks_empty(const hchan* c) noexcept {
            c->returned_size.load(std::memory_order_acquire) == 0;
 }
 
-// A record's way off the queue when its run ends: see waiter.h.
 void destroy_channel(hchan* c) noexcept;
 
+// Records that are being dropped. While there are any, no channel's memory is given back: a foreign
+// thread may be taking the same record off, after which nothing holds the channel for this one.
+base::atomic<std::uint32_t> drops{0};
+
+// A record's way off the queue when its run ends: see waiter.h.
 template <wait_queue hchan::*Queue>
 bool drop_record(rt::waiter* w) noexcept {
+    // ORD(chan-drop): seq_cst, before the channel is read from the record; pairs with the fence in
+    // destroy_channel, before which its last waker took the channel out of the record.
+    drops.fetch_add(1, std::memory_order_seq_cst);
+    bool was_linked = false, last = false;
     auto* c = static_cast<hchan*>(w->object);
-    if (c == nullptr) return false;
-    c->mu.acquire();
-    const bool was_linked = unlink(c, c->*Queue, w);
-    const bool last = c->orphaned && c->recvq.records.empty() && c->sendq.records.empty();
-    c->mu.release();
+    if (c != nullptr) {
+        c->mu.acquire();
+        was_linked = unlink(c, c->*Queue, w);
+        last = c->orphaned && c->recvq.records.empty() && c->sendq.records.empty();
+        c->mu.release();
+    }
+    // ORD(chan-drop): release; the channel is not used any more. Pairs with destroy_channel.
+    drops.fetch_sub(1, std::memory_order_release);
     if (last) destroy_channel(c);
     return was_linked;
 }
@@ -349,8 +362,14 @@ void destroy_channel(hchan* c) noexcept {
     }
     if (c->ops.destroy != nullptr) {
         std::size_t at = c->recv_index;
-        for (std::size_t n = count_of(c); n > 0; --n, at = after(c, at)) c->ops.destroy(slot(c, at));
+        for (std::size_t n = count_of(c); n > 0; --n) {
+            c->ops.destroy(slot(c, at));
+            at = after(c, at);
+        }
     }
+    // ORD(chan-drop): seq_cst fence and acquire; pair with the two sides of drop_record.
+    base::fence(std::memory_order_seq_cst);
+    while (drops.load(std::memory_order_acquire) != 0) ::sched_yield();
     base::destroy(c);
 }
 

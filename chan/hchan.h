@@ -32,7 +32,8 @@ struct wait_queue {
 };
 
 struct hchan {
-    hchan(const elem_ops& o, std::size_t n, std::byte* slots) : ops(o), capacity(n), buffer(slots) {}
+    hchan(const elem_ops& o, std::size_t n, std::byte* slots)
+        : ops(o), capacity(n), buffer(slots) {}
 
     // Protects what follows it, and the records that are linked here. While it is held: nothing of
     // the user's but a noexcept move or the destructor of what was moved from, no ready(), no
@@ -65,7 +66,8 @@ struct hchan {
 
 // Appends a record whose fields the caller has set, and names the channel in it.
 void enqueue(hchan* c, wait_queue& q, rt::waiter* w) noexcept;
-// The first record that its waker may complete, unlinked; a select's is won by this. Or nullptr.
+// The first record that its waker may complete, unlinked; a select's is won by this, which stores
+// its index + 1 in the select's decision word (ORD(select-fired)). Or nullptr.
 // Its owner goes on only when it is readied, and then never touches the channel.
 rt::waiter* dequeue(wait_queue& q) noexcept;
 // Unlinks a record if it still is on its queue. For a select's losing cases.

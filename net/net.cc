@@ -144,6 +144,7 @@ std::expected<conn, std::error_code> dial_endpoint(const net::endpoint& to) {
     }
 }
 
+// Empty where the socket is closed: the call fails then.
 template <class NameCall>
 std::string name_of(const io::fd& fd, NameCall call) {
     net::endpoint e;
@@ -186,10 +187,6 @@ std::error_code conn::close_write() {
     const auto done = fd_.retry_write(
         [](int native) -> ssize_t { return ::shutdown(native, SHUT_WR) == 0 ? 0 : -errno; });
     return done ? std::error_code{} : done.error();
-}
-
-void conn::close() noexcept {
-    fd_.close();
 }
 
 std::string conn::local_address() const {

@@ -203,15 +203,16 @@ outlook look_at_all(sched* s) {
     return o;
 }
 
-// Puts the P on the idle list. False: there is work after all, and the M keeps its P.
-bool give_up_p(m* mp) {
+// Puts the P on the idle list. False: there is work after all, or the P has just been retired, and
+// the M keeps it for another look. `handed_on`: retire_p has emptied it.
+bool give_up_p(m* mp, bool handed_on) {
     sched* s = mp->owner;
     p* pp = mp->cpu;
     {
         lock_guard hold(s->mu);
         // A P that maxprocs has retired is not offered again; its queue is empty by now.
         const bool retired = pp->id >= s->procs.load(std::memory_order_relaxed);
-        if (!retired && !s->global.empty()) return false;
+        if (!handed_on && (retired || !s->global.empty())) return false;
         pp->runner = nullptr;
         mp->cpu = nullptr;
         if (retired)
@@ -414,7 +415,7 @@ qnode* find_runnable(m* mp) {
         }
         if (pp->id >= s->procs.load(std::memory_order_relaxed)) {
             retire_p(s, pp);
-            give_up_p(mp);
+            give_up_p(mp, true);
             continue;
         }
         qnode* n = look_at_hand(mp);
@@ -424,7 +425,7 @@ qnode* find_runnable(m* mp) {
             return n;
         }
         if (s->stopping.load(std::memory_order_relaxed)) continue;
-        give_up_p(mp);
+        give_up_p(mp, false);
     }
 }
 

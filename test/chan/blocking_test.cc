@@ -219,7 +219,7 @@ TEST_CASE("C20 a parked sender's value reaches exactly one receiver") {
     });
 }
 
-TEST_CASE("C21 full buffer and a parked sender: the head goes out, the sender's value to the tail") {
+TEST_CASE("C21 full buffer and a parked sender: the head goes out, its value to the tail") {
     in_run([](verdict& v) {
         const auto c = make_chan<int>(3);
         // The ring's start is in its middle, so that it wraps.

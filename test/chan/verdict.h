@@ -105,7 +105,8 @@ void duel(int rounds, std::uint64_t seed, Prepare prepare, Left left, Right righ
         }
     };
     const auto delay = [](std::minstd_rand& random) {
-        for (auto n = random() % 128; n > 0; --n) std::atomic_signal_fence(std::memory_order_seq_cst);
+        for (auto n = random() % 128; n > 0; --n)
+            std::atomic_signal_fence(std::memory_order_seq_cst);
     };
     crowd all;
     all.go([&, random = std::minstd_rand(static_cast<unsigned>(seed))]() mutable {

@@ -82,6 +82,10 @@ TEST_CASE("N05 a deadline of one direction leaves the other alone", "[net][N05]"
         EXPECT(v, fails_with(a.write(space), std::errc::timed_out));
         EXPECT(v, b.write(bytes_of("in")) == 2u);
         EXPECT(v, read_some(a) == "in");
+        EXPECT(v, a.close_write() == std::errc::timed_out);
+        a.set_write_deadline({});
+        EXPECT(v, !a.close_write());
+        EXPECT(v, read_some(b).empty());
     });
 }
 

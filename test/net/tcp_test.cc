@@ -357,6 +357,39 @@ TEST_CASE("N10 nobody listening is connection_refused", "[net][N10]") {
     });
 }
 
+TEST_CASE("N10 a dial that has to wait parks and is told how it ends", "[net][N10]") {
+    on_each_procs([](verdict& v) {
+        // Where the queue of connections is full, the kernel drops what asks for another; the asker
+        // asks again after a second. Until then one listener makes room and the other closes.
+        constexpr int k_queue = 2;  // a backlog of 1 holds two
+        auto roomy = pirn::listen("127.0.0.1:0", {.backlog = 1});
+        auto closing = pirn::listen("127.0.0.1:0", {.backlog = 1});
+        if (!EXPECT(v, roomy && closing)) return;
+        std::vector<pirn::conn> queued;
+        for (int i = 0; i < k_queue; ++i) {
+            for (const pirn::listener* l : {&*roomy, &*closing}) {
+                auto c = pirn::dial(l->address());
+                if (!EXPECT(v, c.has_value())) return;
+                queued.push_back(std::move(*c));
+            }
+        }
+        group tasks;
+        tasks.go([&] {
+            auto c = pirn::dial(roomy->address());
+            if (EXPECT(v, c.has_value())) EXPECT(v, c->write(bytes_of("patient")) == 7u);
+        });
+        tasks.go([&] {
+            EXPECT(v, fails_with(pirn::dial(closing->address()), std::errc::connection_refused));
+        });
+        wait_parked(2);
+        closing->close();
+        for (int i = 0; i < k_queue; ++i) EXPECT(v, roomy->accept().has_value());
+        auto last = roomy->accept();
+        if (EXPECT(v, last.has_value())) EXPECT(v, read_some(*last) == "patient");
+        tasks.join();
+    });
+}
+
 TEST_CASE("N10 a socket that connected to itself is told from others", "[net][N10]") {
     const closed_port port;
     sockaddr_in at{};
@@ -485,6 +518,25 @@ TEST_CASE("moved-from and default handles fail cleanly", "[net]") {
         // Assigning closes what was there.
         moved = pirn::conn{};
         EXPECT(v, b.read(space) == 0u);
+    });
+}
+
+TEST_CASE("an answer survives unread bytes by close_write and reading to the end", "[net]") {
+    on_each_procs([](verdict& v) {
+        auto [a, b] = connect_pair(v);
+        const std::string request = pattern(300'000), answer = pattern(100'000);
+        group tasks;
+        tasks.go([&] {
+            EXPECT(v, a.write(bytes_of(request)) == request.size());
+            EXPECT(v, read_exactly(a, answer.size() + 1) == answer);
+            a.close();
+        });
+        EXPECT(v, read_exactly(b, 1000).size() == 1000);
+        EXPECT(v, b.write(bytes_of(answer)) == answer.size());
+        EXPECT(v, !b.close_write());
+        EXPECT(v, read_exactly(b, request.size()).size() == request.size() - 1000);
+        b.close();
+        tasks.join();
     });
 }
 

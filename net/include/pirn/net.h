@@ -33,14 +33,7 @@ class conn {
   public:
     conn() = default;
     conn(conn&&) noexcept = default;
-    conn& operator=(conn&& other) noexcept {
-        if (this != &other) {
-            close();
-            fd_ = std::move(other.fd_);
-        }
-        return *this;
-    }
-    ~conn() { close(); }
+    conn& operator=(conn&&) noexcept = default;
 
     // Blocks until at least a byte is there; the count. 0: end of stream (or an empty buffer). A
     // peer that reset the connection is std::errc::connection_reset.
@@ -60,7 +53,8 @@ class conn {
     }
 
     // Ends this direction: the peer reads what was written and then the end of the stream. Reading
-    // goes on. Blocks while another goroutine is in write, whose bytes come before the end.
+    // goes on. It takes its turn as a write does: blocks while another goroutine is in write, whose
+    // bytes come before the end, and fails with std::errc::timed_out past the write deadline.
     std::error_code close_write();
 
     // Past the deadline, reads (writes) blocked then or begun later fail with std::errc::timed_out;
@@ -69,16 +63,16 @@ class conn {
     void set_read_deadline(clock::time_point t) { fd_.set_read_deadline(t); }
     void set_write_deadline(clock::time_point t) { fd_.set_write_deadline(t); }
 
-    // In the form that dial takes; empty when the connection is closed or reset. The peer of a unix
-    // socket has mostly no name: "unix:".
+    // In the form that dial takes; empty when the connection is closed or reset. A unix socket that
+    // was not bound, as the dialing end mostly is, has no name: "unix:".
     std::string local_address() const;
     std::string remote_address() const;
 
     // Wakes every caller blocked on the connection with std::errc::operation_canceled; later calls
     // fail with std::errc::bad_file_descriptor. Does not block: the kernel goes on sending what was
-    // written. Bytes that have arrived and that nobody read are thrown away first, because the
-    // kernel would answer them with a reset, which destroys what the peer has yet to read.
-    void close() noexcept;
+    // written. But where bytes have arrived that nobody read, it sends a reset instead, which may
+    // destroy what the peer has yet to read: to be sure, close_write, and read up to the end.
+    void close() noexcept { fd_.close(); }
 
     // The socket's number, still owned by this object; -1 when there is none or it is closed.
     int native_handle() const noexcept { return fd_.native_handle(); }
@@ -112,7 +106,8 @@ class listener {
 
     // Blocks until a connection is there. At the limit of descriptors: too_many_files_open (of the
     // process) or too_many_files_open_in_system; the connection goes on waiting, and the listener
-    // is as good as before. A client that gave up while it waited is passed over.
+    // is as good as before. A client that reset its connection while it waited may be passed over
+    // or accepted; in the latter case the first read tells.
     std::expected<conn, std::error_code> accept();
 
     // Past the deadline, accept fails with std::errc::timed_out; a default-constructed time point
