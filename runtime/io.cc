@@ -7,8 +7,8 @@
 // a tag that changes with each reuse tells events of an earlier life.
 //
 // Each direction has at most one caller at a time (`busy`; others queue), which tries its system
-// call and, at EAGAIN, parks until the poller says ready. `ready` is cleared before a try and set by
-// an edge: an edge after the try is never lost.
+// call and, at EAGAIN, parks until the poller says ready. `ready` is cleared before a try and set
+// by an edge: an edge after the try is never lost.
 //
 // A stream that gave less than was asked for is drained: the next read waits for an edge without
 // trying, which saves a system call for each message. Not after a hangup was seen: that edge comes

@@ -77,7 +77,8 @@ void install_signal_handlers() {
     for (saved_action& a : actions) {
         struct sigaction act {};
         act.sa_sigaction = a.number == SIGPIPE ? on_sigpipe : on_fault;
-        act.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | (a.number == SIGPIPE ? 0 : SA_NODEFER);
+        act.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+        if (a.number != SIGPIPE) act.sa_flags |= SA_NODEFER;
         ::sigemptyset(&act.sa_mask);
         a.installed = ::sigaction(a.number, &act, &a.before) == 0;
     }

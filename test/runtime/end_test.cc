@@ -36,7 +36,7 @@ TEST_CASE("goroutines that never ran are dropped with the run") {
     });
 }
 
-TEST_CASE("G04 goexit runs destructors, is not caught as an exception, and ends only its goroutine") {
+TEST_CASE("G04 goexit runs destructors, is no exception, and ends only its goroutine") {
     on_procs([](int procs) {
         std::string order;
         std::atomic<bool> ended{false};

@@ -48,7 +48,8 @@ TEST_CASE("G02 arguments are evaluated and copied by the spawner") {
         std::atomic<int> sum{0};
         run([&] {
             int i = 1;
-            go([&sum](int a, std::string s) { sum += a + static_cast<int>(s.size()); }, i++, "four");
+            const auto f = [&sum](int a, std::string s) { sum += a + static_cast<int>(s.size()); };
+            go(f, i++, "four");
             i = 100;
             wait_until([&] { return sum != 0; });
         }, {.procs = procs});
@@ -182,7 +183,8 @@ TEST_CASE("G07 a hundred thousand goroutines end") {
     on_procs([](int procs) {
         std::atomic<int> n{0};
         run([&] {
-            for (int i = 0; i < 100'000; ++i) go([&n] { n.fetch_add(1, std::memory_order_relaxed); });
+            for (int i = 0; i < 100'000; ++i)
+                go([&n] { n.fetch_add(1, std::memory_order_relaxed); });
             wait_until([&] { return n == 100'000; });
         }, {.procs = procs});
         CHECK(n == 100'000);

@@ -7,7 +7,7 @@
 
 namespace pirn {
 
-// The calling goroutine's id, unique in the process; the main goroutine's first is 1. 0 on a foreign thread.
+// The calling goroutine's id, unique in its run, from 1 on; 0 on a foreign thread.
 std::uint64_t goroutine_id();
 
 // Writes every goroutine to the descriptor: id, state or wait reason, where it was created. The

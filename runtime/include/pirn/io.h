@@ -27,8 +27,8 @@ int native_of(const descriptor*) noexcept;
 std::expected<std::size_t, std::error_code> read_some(descriptor*, std::span<std::byte>);
 std::expected<ssize_t, std::error_code> retry(descriptor*, bool reading, native_op, void* arg);
 std::error_code wait_until_ready(descriptor*, bool reading);
-std::expected<std::size_t, std::error_code> write_all(descriptor*, const std::span<const std::byte>*,
-                                                      std::size_t count);
+std::expected<std::size_t, std::error_code> write_all(
+    descriptor*, const std::span<const std::byte>* buffers, std::size_t count);
 void set_deadline_ns(descriptor*, bool reading, bool writing, std::int64_t when_ns);
 }  // namespace detail
 

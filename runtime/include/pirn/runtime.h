@@ -67,7 +67,7 @@ struct alignas(16) spawn_record : qnode {
 
     bool pooled = false;                      // storage is of the common size
     std::uint32_t name_bytes = 0;
-    void (*invoke)(spawn_record*) = nullptr;  // on the new stack: runs the closure, frees the record
+    void (*invoke)(spawn_record*) = nullptr;  // on its stack: runs the closure, frees the record
     void* closure = nullptr;
     const void* created_at = nullptr;         // the caller of go
     std::uint64_t created_by = 0;             // its goroutine's id; 0: a foreign thread
