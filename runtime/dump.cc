@@ -151,7 +151,7 @@ void print_parked_frames(int fd, const g* gp) {
 
 void dump_all(int fd) {
     m* mp = self();
-    const g* own = mp != nullptr ? mp->cur : nullptr;
+    const g* own = mp != nullptr ? static_cast<g*>(mp->cur) : nullptr;
     if (own != nullptr) {
         print(fd, "\n");
         print_goroutine_header(fd, own, "running");

@@ -145,19 +145,23 @@ bool is_blocked(int tid) {
     return name_end != nullptr && (name_end[2] == 'S' || name_end[2] == 'D');
 }
 
-// Waits until an M has ended. False: it is in code that does not come to a check: it has computed
-// for k_straggler_ns, or been blocked at two looks that far apart. One that merely was not given
-// a CPU is waited for.
+// Waits until an M has ended. False: it runs a goroutine that does not come to a check: one that
+// has computed for k_straggler_ns, or has been blocked at each of several looks that far apart. An
+// M that is in the scheduler, or merely was not given a CPU, is waited for.
 bool join(m* mp) {
+    constexpr int k_looks = 5;
     const std::int64_t used_before = cpu_time_ns(mp->thread);
-    bool was_blocked = false;
+    int blocked = 0;
     while (!mp->ended.sleep(base::now_ns() + k_straggler_ns)) {
-        const bool blocked = is_blocked(mp->tid);
-        if ((blocked && was_blocked) || cpu_time_ns(mp->thread) - used_before >= k_straggler_ns) {
+        if (mp->cur == nullptr) {
+            blocked = 0;
+            continue;
+        }
+        blocked = is_blocked(mp->tid) ? blocked + 1 : 0;
+        if (blocked == k_looks || cpu_time_ns(mp->thread) - used_before >= k_straggler_ns) {
             ::pthread_detach(mp->thread);
             return false;
         }
-        was_blocked = blocked;
     }
     ::pthread_join(mp->thread, nullptr);
     return true;

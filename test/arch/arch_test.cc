@@ -69,18 +69,20 @@ void check(const tally& t, long switches) {
     CHECK(t.switches > switches - 100);
 }
 
-void push(trace& t, const void* ip) {
+void push(trace& t, const void* ip, const void* sp) {
     if (t.depth == trace::k_room) {
         t.fits = false;
         return;
     }
     // A return address may lie behind its function's last instruction; one byte less does not.
     auto* inside = static_cast<char*>(const_cast<void*>(ip)) - 1;
+    t.sp[t.depth] = sp;
     t.function[t.depth++] = ip ? _Unwind_FindEnclosingFunction(inside) : nullptr;
 }
 
 _Unwind_Reason_Code visit(_Unwind_Context* frame, void* arg) {
-    push(*static_cast<trace*>(arg), reinterpret_cast<const void*>(_Unwind_GetIP(frame)));
+    push(*static_cast<trace*>(arg), reinterpret_cast<const void*>(_Unwind_GetIP(frame)),
+         reinterpret_cast<const void*>(_Unwind_GetCFA(frame)));
     return _URC_NO_REASON;
 }
 
@@ -93,7 +95,7 @@ void by_unwinder(trace* t) {
 void by_glibc(trace* t) {
     void* address[trace::k_room];
     const int n = ::backtrace(address, trace::k_room);
-    for (int i = 0; i < n; ++i) push(*t, address[i]);
+    for (int i = 0; i < n; ++i) push(*t, address[i], nullptr);
     t->fits = n < trace::k_room;
     t->end = _URC_END_OF_STACK;
 }
@@ -374,6 +376,9 @@ TEST_CASE("resume_point_of tells the registers of a parked stack") {
         CHECK(p.by_unwinder.end == _URC_END_OF_STACK);
         CHECK(p.unwound.depth > 0);
         CHECK(frames_behind(p.unwound, p.by_unwinder) == 0);
+        const int at = position_of(p.function, p.by_unwinder);
+        CHECK(at >= 0);
+        CHECK((at >= 0 ? p.by_unwinder.sp[at] : nullptr) == p.inside_sp);
         if (u.frame_pointers) {
             INFO(text_of(p.by_frame_pointers));
             CHECK(frames_behind(p.chain, p.by_frame_pointers) == 0);

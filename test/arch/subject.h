@@ -69,6 +69,7 @@ struct switching {
 struct trace {
     static constexpr int k_room = 64;
     const void* function[k_room];
+    const void* sp[k_room];  // the stack pointer of each frame, from the unwinder only
     int depth = 0;
     int end = 0;  // what _Unwind_Backtrace returned
     bool fits = true;

@@ -140,6 +140,9 @@ struct doubles {
 struct extended {
     live<long double, 10> a;
 };
+struct one_extended {
+    live<long double, 1> a;  // alone, it may stay on the x87 stack
+};
 struct vectors {
     live<vector, 34> a;
 };
@@ -273,12 +276,13 @@ void hold_in_two(const stack* s, long switches, tally& sum) {
 
 // The switches are shared out among the kinds of values.
 tally two_contexts(const stack* s, long switches) {
-    const long each = switches / 6;
+    const long each = switches / 7;
     tally sum;
     hold_in_two<integers>(s, each, sum);
     hold_in_two<wide_integers>(s, each, sum);
     hold_in_two<doubles>(s, each, sum);
     hold_in_two<extended>(s, each, sum);
+    hold_in_two<one_extended>(s, each, sum);
     hold_in_two<vectors>(s, each, sum);
     hold_in_two<mixture>(s, each, sum);
     return sum;
