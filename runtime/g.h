@@ -37,6 +37,7 @@ enum class g_status : std::uint32_t {
 struct thread_state {
     void* caught_exceptions = nullptr;
     std::uint64_t uncaught_exceptions = 0;
+    bool has_exceptions = false;   // else the two words are not valid, and stand for zero
     int saved_errno = 0;
 };
 

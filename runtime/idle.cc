@@ -33,7 +33,6 @@
 namespace pirn::rt {
 namespace {
 
-constexpr std::uint32_t k_check_interval = 61;        // prime, as Go's: no resonance with programs
 constexpr std::uint32_t k_check_interval_timers = 16;
 constexpr std::int64_t k_busy_poll_ns = 100'000;      // a busy P looks at the net this often
 constexpr std::int64_t k_next_patience_ns = 100'000;  // how long a filled next may stand

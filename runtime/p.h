@@ -15,6 +15,8 @@
 namespace pirn::rt {
 
 inline constexpr std::uint32_t k_ring = 256;
+// Decisions between looks around: prime, as Go's, so that it does not resonate with programs.
+inline constexpr std::uint32_t k_check_interval = 61;
 
 // A counter with one writer at a time (the M that has the P), read by anyone.
 class counter {

@@ -29,6 +29,7 @@
 
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
+#include "runtime/netpoll.h"
 #include "runtime/self.h"
 
 namespace pirn::rt {
@@ -44,14 +45,30 @@ void set_status(g* gp, g_status from, g_status to) {
 }
 
 [[gnu::always_inline]] inline void save_thread_state(m* mp, thread_state& to) {
-    to.caught_exceptions = mp->eh_globals->caught;
-    to.uncaught_exceptions = mp->eh_globals->uncaught;
+    eh_globals_image* eh = mp->eh_globals;
+    if (eh->caught != nullptr || eh->uncaught != 0) [[unlikely]] {
+        to.has_exceptions = true;
+        to.caught_exceptions = eh->caught;
+        to.uncaught_exceptions = eh->uncaught;
+        // The thread is left without any, so that a load need only bring what there is.
+        eh->caught = nullptr;
+        eh->uncaught = 0;
+    }
     to.saved_errno = *mp->errno_address;
 }
-[[gnu::always_inline]] inline void load_thread_state(m* mp, const thread_state& from) {
-    mp->eh_globals->caught = from.caught_exceptions;
-    mp->eh_globals->uncaught = from.uncaught_exceptions;
+[[gnu::always_inline]] inline void load_thread_state(m* mp, thread_state& from) {
+    if (from.has_exceptions) [[unlikely]] {
+        from.has_exceptions = false;
+        mp->eh_globals->caught = from.caught_exceptions;
+        mp->eh_globals->uncaught = from.uncaught_exceptions;
+    }
     *mp->errno_address = from.saved_errno;
+}
+
+// A goroutine that ends takes no exceptions along: the next one on the thread starts without.
+[[gnu::always_inline]] inline void forget_exceptions(m* mp) {
+    mp->eh_globals->caught = nullptr;
+    mp->eh_globals->uncaught = 0;
 }
 
 // The next goroutine on this P; null when its M has to go to the scheduling loop.
@@ -114,7 +131,7 @@ struct target {
         spawn_record* r = to_record(n);
         g* gp = start_goroutine(pp, r);
         mp->cur = gp;
-        load_thread_state(mp, thread_state{});
+        *mp->errno_address = 0;
         return {&gp->ctx, r, &gp->san};
     }
     g* gp = to_g(n);
@@ -169,6 +186,7 @@ struct target {
 // Leaves the stack of the goroutine that ended, for good.
 [[noreturn]] void leave(m* mp, g* gp, qnode* n) {
     set_status(gp, g_status::running, g_status::dead);
+    forget_exceptions(mp);
     mp->after = after_switch::release;
     mp->after_g = gp;
     const target t = aim(mp, n);
@@ -187,6 +205,7 @@ spawn_record* finish() {
     if (n != nullptr && n->is_record && gp->size_class == 0 &&
         to_record(n)->stack_bytes <= stack::k_default_bytes) {
         pp->switches.add();
+        forget_exceptions(mp);
         adopt(pp, gp, to_record(n));
         return to_record(n);
     }
@@ -336,6 +355,10 @@ void yield() {
     p* pp = mp->cpu;
     g* gp = mp->cur;
     qnode* n = nullptr;
+    // A look around that is due would find nothing: it is put off without a trip to g0.
+    if (pp->until_check == 1 && pp->alone && io_waiters() == 0 &&
+        pp->timers.first_ns.load(std::memory_order_relaxed) == base::k_never_ns)
+        pp->until_check = k_check_interval;
     if (pp->until_check > 1 && !pp->attention.load(std::memory_order_relaxed) &&
         pp->owner->global_size.load(std::memory_order_relaxed) == 0) [[likely]] {
         --pp->until_check;

@@ -88,7 +88,6 @@ struct unlucky {
 // Moves of the big ones may not be made under a lock, whatever they are.
 struct big {
     std::array<std::uint64_t, 1000> words{};
-    friend bool operator==(const big&, const big&) = default;
 };
 
 template <std::size_t Align>

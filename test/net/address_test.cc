@@ -168,6 +168,20 @@ TEST_CASE("an IPv6 zone is an interface, by name or number", "[net][address]") {
     CHECK(unknown->at[0].to_string() == "[fe80::1%4000000000]:80");
 }
 
+TEST_CASE("unix addresses are a path with its NUL, or an abstract name without", "[net][address]") {
+    constexpr socklen_t k_header = offsetof(sockaddr_un, sun_path);
+    const auto file = parse_address("unix:/p", purpose::dial);
+    REQUIRE(file.has_value());
+    CHECK(file->at[0].size() == k_header + 3);
+    CHECK(file->at[0].file_path() == "/p");
+    const auto abstract = parse_address("unix:@name", purpose::dial);
+    REQUIRE(abstract.has_value());
+    CHECK(abstract->at[0].size() == k_header + 5);
+    const auto* un = reinterpret_cast<const sockaddr_un*>(abstract->at[0].data());
+    CHECK(std::string(un->sun_path, 5) == std::string("\0name", 5));
+    CHECK(abstract->at[0].file_path().empty());
+}
+
 TEST_CASE("what parses is formatted to what parses to the same", "[net][address]") {
     const unsigned seed = std::random_device{}();
     INFO("seed " << seed);
