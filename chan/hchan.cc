@@ -161,7 +161,7 @@ bool drop_record(rt::waiter* w) noexcept {
     // destroy_channel, before which its last waker took the channel out of the record.
     drops.fetch_add(1, std::memory_order_seq_cst);
     bool was_linked = false, last = false;
-    auto* c = static_cast<hchan*>(w->object);
+    auto* c = static_cast<hchan*>(w->object.get());
     if (c != nullptr) {
         c->mu.acquire();
         was_linked = unlink(c, c->*Queue, w);

@@ -22,20 +22,6 @@ enum class after_switch : std::uint8_t {
     release,   // an end: give after_g and its stack back
 };
 
-// A pointer that its M reads and writes like a plain one, and others may look at.
-class current_g {
-  public:
-    operator g*() const { return value_.load(std::memory_order_relaxed); }
-    g* operator->() const { return *this; }
-    current_g& operator=(g* gp) {
-        value_.store(gp, std::memory_order_relaxed);
-        return *this;
-    }
-
-  private:
-    base::atomic<g*> value_{nullptr};
-};
-
 // An image of __cxa_eh_globals: the same two words on both CPUs.
 struct [[gnu::may_alias]] eh_globals_image {
     void* caught;
@@ -44,7 +30,7 @@ struct [[gnu::may_alias]] eh_globals_image {
 
 struct m {
     // Owned by the thread itself.
-    current_g cur;                 // the goroutine that runs; null on g0
+    base::relaxed_ptr<g> cur;      // the goroutine that runs; null on g0
     p* cpu = nullptr;              // the P; null while idle or polling
     sched* owner = nullptr;        // the run this M belongs to
     // What the next one on this M does for the one that has just left its stack. Set right before

@@ -15,7 +15,8 @@ struct waiter_tag;
 struct waiter : base::list_node<waiter_tag> {
     who owner;                // whom to ready
     void* elem = nullptr;     // a channel operation's value: read from or written to in place
-    void* object = nullptr;   // what it waits on: the hchan, the key of sema
+    // What it waits on: the hchan, the key of sema. Written under its lock; drop looks without.
+    base::relaxed_ptr<void> object;
     bool success = false;     // set by the waker: woken by a value, not by close
     bool is_select = false;   // one of several of a select: `fired` decides who wins
     std::uint32_t index = 0;  // the select's case

@@ -50,6 +50,23 @@ class atomic {
     static_assert(std::atomic<T>::is_always_lock_free);
 };
 
+// A pointer that its owner reads and writes like a plain one, and others may look at: relaxed
+// throughout, so what it points to needs another publication.
+template <class T>
+class relaxed_ptr {
+  public:
+    T* get() const noexcept { return value_.load(std::memory_order_relaxed); }
+    operator T*() const noexcept { return get(); }
+    T* operator->() const noexcept { return get(); }
+    relaxed_ptr& operator=(T* p) noexcept {
+        value_.store(p, std::memory_order_relaxed);
+        return *this;
+    }
+
+  private:
+    atomic<T*> value_;
+};
+
 inline void fence(memory_order order) noexcept { std::atomic_thread_fence(order); }
 
 }  // namespace pirn::base

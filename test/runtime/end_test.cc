@@ -132,7 +132,7 @@ struct gate {
     rt::waiter_queue queue;
 
     static bool drop(rt::waiter* w) noexcept {
-        auto* g = static_cast<gate*>(w->object);
+        auto* g = static_cast<gate*>(w->object.get());
         rt::lock_guard hold(g->mu);
         if (!w->linked()) return false;
         g->queue.remove(w);
