@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 
 #include <dirent.h>
 #include <unistd.h>
@@ -36,10 +37,32 @@ bool is_ours(sched* s, int tid) {
     return false;
 }
 
+// How long a thread has been there; 0 where that cannot be told.
+std::int64_t age_ms(int tid) {
+    char path[64], line[512];
+    std::snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
+    std::FILE* f = std::fopen(path, "re");
+    if (f == nullptr) return 0;
+    const char* got = std::fgets(line, sizeof line, f);
+    std::fclose(f);
+    // The name, in brackets, may hold anything; the 22nd field is the 20th behind it.
+    const char* at = got == nullptr ? nullptr : std::strrchr(line, ')');
+    for (int field = 2; at != nullptr && field < 22; ++field) at = std::strchr(at + 1, ' ');
+    if (at == nullptr) return 0;
+    timespec now{};
+    ::clock_gettime(CLOCK_BOOTTIME, &now);
+    const std::int64_t started_ticks = std::atoll(at);
+    return now.tv_sec * 1000 + now.tv_nsec / 1'000'000 -
+           started_ticks * 1000 / ::sysconf(_SC_CLK_TCK);
+}
+
 // A helper thread of a sanitizer or of a user-mode emulator: it blocks every signal that can be
-// blocked. Asked for only where one of these is known to be at work.
+// blocked. Asked for only where one of these is known to be at work. A thread that has just begun
+// blocks them too, until it is set up, so a young one is given time.
 bool is_tool(int tid) {
+    constexpr std::int64_t k_young_ms = 500;
     if (!base::k_under_tsan && !stack::emulated()) return false;
+    if (age_ms(tid) < k_young_ms) return false;
     char path[64], line[256];
     std::snprintf(path, sizeof path, "/proc/self/task/%d/status", tid);
     std::FILE* f = std::fopen(path, "re");

@@ -176,16 +176,11 @@ TEST_CASE("IPv6 loopback", "[net][listen]") {
 
 TEST_CASE("sockets have the promised options", "[net][listen]") {
     on_each_procs([](verdict& v) {
-        auto l = pirn::listen("127.0.0.1:0", {.backlog = 5});
+        auto l = pirn::listen("127.0.0.1:0");
         if (!EXPECT(v, l.has_value())) return;
         auto a = pirn::dial(l->address());
         auto b = l->accept();
         if (!EXPECT(v, a && b)) return;
-        // A listening socket tells its backlog where a connection tells unacknowledged segments.
-        tcp_info info{};
-        socklen_t size = sizeof info;
-        EXPECT(v, ::getsockopt(l->native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0);
-        EXPECT(v, info.tcpi_sacked == 5);
         for (const int s : {a->native_handle(), b->native_handle()}) {
             EXPECT(v, option(s, IPPROTO_TCP, TCP_NODELAY) == 1);
             EXPECT(v, option(s, SOL_SOCKET, SO_KEEPALIVE) == 1);
