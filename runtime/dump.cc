@@ -157,6 +157,10 @@ void dump_all(int fd) {
         print_goroutine_header(fd, own, "running");
         print_own_frames(fd, 1);
         print_created_by(fd, own);
+    } else {
+        print(fd, "\nthread %d, %s:\n", static_cast<int>(::gettid()),
+              mp != nullptr ? "in the scheduler" : "not the runtime's");
+        print_own_frames(fd, 1);
     }
     dump_arg a{fd, own};
     stack::for_each_block(dump_block, &a);

@@ -13,7 +13,7 @@ void print_created_by(int fd, const g* gp);
 void print_own_frames(int fd, int skip);
 // The frames of a parked goroutine, which must not be resumed meanwhile.
 void print_parked_frames(int fd, const g* gp);
-// The fatal hook: the caller's frames if it is a goroutine, then every other goroutine.
+// The fatal hook: the caller's frames, then every other goroutine.
 void dump_all(int fd);
 // The function that a goroutine runs, for reports.
 void describe_entry(const g* gp, char* out, std::size_t size);

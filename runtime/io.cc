@@ -10,9 +10,10 @@
 // call and, at EAGAIN, parks until the poller says ready. `ready` is cleared before a try and set
 // by an edge: an edge after the try is never lost.
 //
-// A stream that gave less than was asked for is drained: the next read waits for an edge without
-// trying, which saves a system call for each message. Not after a hangup was seen: that edge comes
-// once.
+// A TCP stream that gave less than was asked for is drained: the next read waits for an edge
+// without trying, which saves a system call for each message. Not after a hangup or urgent data was seen:
+// that edge comes once, and a read stops short before urgent data. Other files may stop short of
+// what they have (a unix socket at a passed descriptor, a pipe at a packet).
 //
 // Threads that the runtime does not own wait by poll(2) in short slices, because their wait must
 // end without a runtime too.
@@ -23,7 +24,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -73,7 +73,7 @@ struct descriptor {
     std::uint32_t uses = 0;
     bool closing = false;
     bool held = false;         // an fd object refers to it
-    bool stream = false;
+    bool tcp = false;
     bool socket = false;
     std::uint16_t tag = 0;
     side in, out;
@@ -280,13 +280,14 @@ ssize_t try_until_ready(descriptor* d, side& s, bool reading, native_op op, void
         const bool wait_first = s.drained && !s.hangup;
         s.drained = false;
         const int native = d->native;
+        const bool skip_try = wait_first && self() != nullptr;
+        // Before the try: see above. Under mu, as the poller's store is.
+        if (!skip_try) s.ready.store(false, std::memory_order_relaxed);
         d->mu.release();
         if (closed) return -ECANCELED;
         if (deadline != base::k_never_ns && deadline <= base::now_ns()) return -ETIMEDOUT;
-        if (wait_first && self() != nullptr) {
+        if (skip_try) {
             if (const int e = wait_ready(d, s, reading)) return -e;
-        } else {
-            s.ready.store(false, std::memory_order_relaxed);  // before the try: see above
         }
         const ssize_t n = op(native, arg);
         if (n == -EINTR) continue;
@@ -312,11 +313,13 @@ std::expected<descriptor*, std::error_code> open_descriptor(int native) {
     if (flags < 0) return std::unexpected(error_of(errno));
     if ((flags & O_NONBLOCK) == 0 && ::fcntl(native, F_SETFL, flags | O_NONBLOCK) < 0)
         return std::unexpected(error_of(errno));
-    int type = 0;
+    int type = 0, domain = 0;
     socklen_t size = sizeof type;
-    struct stat st {};
     const bool socket = ::getsockopt(native, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
-    const bool fifo = !socket && ::fstat(native, &st) == 0 && S_ISFIFO(st.st_mode);
+    size = sizeof domain;
+    const bool internet = socket &&
+                          ::getsockopt(native, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
+                          (domain == AF_INET || domain == AF_INET6);
     descriptor* d = take_descriptor();
     {
         lock_guard hold(d->mu);
@@ -325,7 +328,7 @@ std::expected<descriptor*, std::error_code> open_descriptor(int native) {
         d->closing = false;
         d->held = true;
         d->socket = socket;
-        d->stream = fifo || (socket && type == SOCK_STREAM);
+        d->tcp = internet && type == SOCK_STREAM;
         ++d->tag;
         for (side* s : {&d->in, &d->out}) {
             s->busy = false;
@@ -460,7 +463,7 @@ std::expected<std::size_t, std::error_code> read_some(descriptor* d, std::span<s
     if (const int e = begin(d, s)) return std::unexpected(error_of(e));
     const ssize_t n = try_until_ready(d, s, true, do_read, &r);
     d->mu.acquire();
-    if (n > 0 && d->stream && static_cast<std::size_t>(n) < buffer.size()) s.drained = true;
+    if (n > 0 && d->tcp && static_cast<std::size_t>(n) < buffer.size()) s.drained = true;
     d->mu.release();
     end(d, s);
     if (n < 0) return std::unexpected(error_of(static_cast<int>(-n)));

@@ -33,7 +33,8 @@ std::uint32_t io_waiters();
 
 // io.cc, called by the backend.
 struct poll_event {
-    bool readable, writable, hangup;
+    bool readable, writable;
+    bool hangup;  // or urgent data: what is told once, and may lie behind a short read
 };
 void descriptor_event(io::detail::descriptor* d, std::uint16_t tag, poll_event e,
                       base::fifo<qnode>& found);

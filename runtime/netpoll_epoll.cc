@@ -75,7 +75,7 @@ int wait_events(instance& i, epoll_event* events, std::int64_t until_ns) {
 
 int poll_open(int native, io::detail::descriptor* d, std::uint16_t tag) {
     epoll_event e{};
-    e.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | static_cast<std::uint32_t>(EPOLLET);
+    e.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | static_cast<std::uint32_t>(EPOLLET);
     e.data.u64 = reinterpret_cast<std::uintptr_t>(d) | std::uint64_t{tag} << k_tag_shift;
     return ::epoll_ctl(the().epoll, EPOLL_CTL_ADD, native, &e) == 0 ? 0 : errno;
 }
@@ -101,7 +101,7 @@ void poll_net(sched* s, std::int64_t until_ns, base::fifo<qnode>& found) {
         }
         const std::uint64_t address = e.data.u64 & ((std::uint64_t{1} << k_tag_shift) - 1);
         const auto tag = static_cast<std::uint16_t>(e.data.u64 >> k_tag_shift);
-        const bool hangup = (e.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+        const bool hangup = (e.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI)) != 0;
         descriptor_event(reinterpret_cast<io::detail::descriptor*>(address), tag,
                          {(e.events & EPOLLIN) != 0 || hangup,
                           (e.events & EPOLLOUT) != 0 || (e.events & (EPOLLHUP | EPOLLERR)) != 0,
