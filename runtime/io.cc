@@ -11,9 +11,9 @@
 // by an edge: an edge after the try is never lost.
 //
 // A TCP stream that gave less than was asked for is drained: the next read waits for an edge
-// without trying, which saves a system call for each message. Not after a hangup or urgent data was seen:
-// that edge comes once, and a read stops short before urgent data. Other files may stop short of
-// what they have (a unix socket at a passed descriptor, a pipe at a packet).
+// without trying, which saves a system call for each message. Not after a hangup or urgent data
+// was seen: that edge comes once, and a read stops short before urgent data. Other files may stop
+// short of what they have (a unix socket at a passed descriptor, a pipe at a packet).
 //
 // Threads that the runtime does not own wait by poll(2) in short slices, because their wait must
 // end without a runtime too.

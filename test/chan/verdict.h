@@ -78,7 +78,11 @@ class crowd {
     void go(F f) {
         left_.fetch_add(1);
         pirn::go([this, f = std::move(f)]() mutable {
-            f();
+            {
+                // Counted as gone when it is: with what it captured.
+                F mine(std::move(f));
+                mine();
+            }
             left_.fetch_sub(1);
         });
     }
