@@ -8,9 +8,10 @@
 //  4. m0 enters the scheduling loop
 // End, when the main function has returned (end_run, on whichever M ran it):
 //  5. `stopping` is set; every M comes to its loop at its goroutine's next park or yield and leaves
-//  6. m0 leaves its loop too and joins the others; one that stays away for more than 10 ms is left
-//     behind, and with it everything it may touch: Ps, stacks, the run's object
-//  7. nobody new gets a hold of the run; those who have one (foreign threads) are waited for
+//  6. m0 leaves its loop too; nobody new gets a hold of the run from outside, and those who have
+//     one (foreign threads, which may be starting an M) are waited for
+//  7. m0 joins the other Ms, until there are no more; one that stays away for more than 10 ms is
+//     left behind, and with it everything it may touch: Ps, stacks, the run's object
 //  8. parked goroutines are taken off the queues they wait on, timers are forgotten
 //  9. stacks are unmapped, Ps and Ms freed, handlers restored
 #include <cerrno>
@@ -40,7 +41,9 @@
 namespace pirn::rt {
 namespace {
 
-// The run that is on, and how many threads hold on to it.
+// Whether there is a run, from its start until nothing of it is left: one at a time.
+base::atomic<bool> occupied{false};
+// The run that can be had, and how many threads hold on to it.
 base::atomic<sched*> current{nullptr};
 base::atomic<std::uint32_t> holders{0};
 
@@ -167,18 +170,22 @@ bool join(m* mp) {
     return true;
 }
 
-// Joins every M but m0. False: one was left behind.
-bool join_all(sched* s) {
-    m* list;
-    {
-        lock_guard hold(s->mu);
-        list = s->all_ms;
+// An M other than m0 that has not been joined yet.
+m* next_to_join(sched* s) {
+    lock_guard hold(s->mu);
+    for (m* mp = s->all_ms; mp != nullptr; mp = mp->next_all) {
+        if (mp != s->m0 && !mp->joined) return mp;
     }
+    return nullptr;
+}
+
+// Joins every M but m0, also those that others start until they are joined themselves. False: one
+// was left behind.
+bool join_all(sched* s) {
     bool all = true;
-    for (m* mp = list; mp != nullptr;) {
-        m* next = mp->next_all;
-        if (mp != s->m0 && !join(mp)) all = false;
-        mp = next;
+    while (m* mp = next_to_join(s)) {
+        mp->joined = true;
+        if (!join(mp)) all = false;
     }
     return all;
 }
@@ -215,12 +222,13 @@ void free_run(sched* s) {
     base::destroy(s);
 }
 
-// Steps 7 to 9.
-void clean_up(sched* s, bool all_joined) {
+// Steps 6 to 9.
+void clean_up(sched* s) {
     // ORD(current-run): seq_cst; pairs with the increment and the load in sched_ref.
     current.store(nullptr, std::memory_order_seq_cst);
     // ORD(current-run): seq_cst; as above.
     while (holders.load(std::memory_order_seq_cst) != 0) ::sched_yield();
+    const bool all_joined = join_all(s);
     stack::for_each_block(drop_parked, nullptr);
     for (auto& slot : s->ps) {
         p* pp = slot.load(std::memory_order_relaxed);  // no M that makes Ps is left
@@ -285,13 +293,10 @@ namespace detail {
 
 void run_main(void (*main_fn)(void*), void* arg, const options& o) {
     if (self() != nullptr) throw panic("run: called from inside a runtime");
-    auto* s = base::make<sched>();
-    sched* none = nullptr;
-    // ORD(current-run): seq_cst; at most one run at a time.
-    if (!current.compare_exchange(none, s, std::memory_order_seq_cst, std::memory_order_relaxed)) {
-        base::destroy(s);
+    // ORD(occupied): acquire; what the last run left. Pairs with the release at the end of this.
+    if (occupied.exchange(true, std::memory_order_acquire))
         throw panic("run: a runtime is running already");
-    }
+    auto* s = base::make<sched>();
     s->opts = o;
     const int procs = o.procs > 0 ? o.procs : default_procs();
     s->procs.store(static_cast<std::uint32_t>(procs < int{k_max_procs} ? procs : int{k_max_procs}),
@@ -312,6 +317,8 @@ void run_main(void (*main_fn)(void*), void* arg, const options& o) {
     }
     m0->cpu->runner = m0;
     m0->cpu->status = p_status::in_use;
+    // ORD(current-run): seq_cst; the run is whole. Pairs with the load in sched_ref.
+    current.store(s, std::memory_order_seq_cst);
 
     main_call call{main_fn, arg};
     spawn_record* r = new_record(sizeof call, alignof(main_call));
@@ -321,7 +328,9 @@ void run_main(void (*main_fn)(void*), void* arg, const options& o) {
     m0->cpu->spawned.add();
     queue_back(m0->cpu, r);
     schedule_loop(m0);
-    clean_up(s, join_all(s));
+    clean_up(s);
+    // ORD(occupied): release; pairs with the acquire above.
+    occupied.store(false, std::memory_order_release);
 }
 
 }  // namespace detail

@@ -62,6 +62,7 @@ struct m {
     // Set when the thread runs no code of the runtime any more.
     note ended;
 
+    bool joined = false;           // by m0, at the end of the run
     int id = 0;
     int tid = 0;
     pthread_t thread{};
