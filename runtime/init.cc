@@ -122,7 +122,6 @@ void invoke_main(spawn_record* r) {
     const main_call call = *static_cast<main_call*>(r->closure);
     m* mp = self();
     mp->cur->is_main = true;
-    mp->owner->main_g = mp->cur;
     detail::free_record(r);
     call.fn(call.arg);
     end_run(self()->owner);

@@ -91,8 +91,6 @@ class parker {
     // it must not block, park or ready anyone. `waiting`: the record to be taken off its queue if
     // the run ends meanwhile; nullptr when there is none.
     void park(void (*unlock)(void*), void* arg, wait_reason reason, waiter* waiting = nullptr);
-    // May be parked again after this, once woken.
-    void rearm() { note_.clear(); }
 
   private:
     g* gp_;

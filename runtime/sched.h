@@ -49,7 +49,6 @@ struct sched {
     base::atomic<std::uint64_t> polls{0};
 
     m* m0 = nullptr;
-    g* main_g = nullptr;
     base::atomic<bool> main_exited{false};  // main left by goexit
 };
 
@@ -125,8 +124,8 @@ inline void see_other_ps(p* pp) {
 }
 
 // timer.cc
-// Runs what is due on the heap of pp; the next deadline.
-std::int64_t run_timers(m* mp, p* pp, std::int64_t now);
+// Runs what is due on the heap of pp, unless another M is at it.
+void run_timers(m* mp, p* pp, std::int64_t now);
 // Takes every timer out, unfired: the run is over.
 void forget_timers(p* pp);
 // Moves every timer of a retired P.

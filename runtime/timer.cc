@@ -145,12 +145,12 @@ bool timer_stop(timer* t) {
     }
 }
 
-std::int64_t run_timers(m* mp, p* pp, std::int64_t now) {
+void run_timers(m* mp, p* pp, std::int64_t now) {
     timer_heap& h = pp->timers;
     h.mu.acquire();
     if (h.firing_on != nullptr) {
         h.mu.release();
-        return base::k_never_ns;
+        return;
     }
     h.firing_on = mp;
     while (h.size > 0 && h.items[0]->when_ns <= now) {
@@ -165,9 +165,7 @@ std::int64_t run_timers(m* mp, p* pp, std::int64_t now) {
         h.firing = nullptr;
     }
     h.firing_on = nullptr;
-    const std::int64_t next = h.size == 0 ? base::k_never_ns : h.items[0]->when_ns;
     h.mu.release();
-    return next;
 }
 
 void move_timers(p* from, p* to) {
