@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The personality of a goroutine's first frame: the place where an exception that nobody handles
-// is seen while the thrower's frames still stand.
+// The personalities of the frames that assembly makes: a goroutine's first frame, the place where an
+// exception that nobody handles is seen while the thrower's frames still stand; and a hop.
 #include <unwind.h>
 
 #include "arch/arch.h"
@@ -16,14 +16,41 @@ void set_uncaught_hook(uncaught_hook h) {
     hook.store(h, std::memory_order_release);
 }
 
+constinit thread_local growing_thread* __pirn_thread = nullptr;
+void (*__pirn_add_segment)(std::size_t) = nullptr;
+void (*__pirn_alloca_report)(const void*) = nullptr;
+
 extern "C" [[gnu::visibility("hidden")]] _Unwind_Reason_Code __pirn_entry_personality(
     int version, _Unwind_Action actions, _Unwind_Exception_Class, _Unwind_Exception* exception,
     _Unwind_Context*) {
+    PIRN_PLAIN();
     if (version != 1) return _URC_FATAL_PHASE1_ERROR;
     if ((actions & _UA_SEARCH_PHASE) != 0) {
         // ORD(uncaught-hook): acquire; pairs with the release in set_uncaught_hook.
         if (auto* h = hook.load(std::memory_order_acquire)) h(exception);
     }
+    return _URC_CONTINUE_UNWIND;
+}
+
+// An unwinding passes a hop: its segment is given back. The unwinder itself still runs on it, which
+// is sound because nothing on this thread hops until it has gone on in a frame below: until then
+// the limit word, which belongs to the stack below already, must not be compared with anything.
+extern "C" [[gnu::visibility("hidden")]] _Unwind_Reason_Code __pirn_hop_personality(
+    int version, _Unwind_Action actions, _Unwind_Exception_Class, _Unwind_Exception*,
+    _Unwind_Context*) {
+    PIRN_PLAIN();
+    if (version != 1) return _URC_FATAL_PHASE1_ERROR;
+    if ((actions & _UA_CLEANUP_PHASE) == 0) return _URC_CONTINUE_UNWIND;
+    set_limit(0);
+    growing_thread* thread = __pirn_thread;
+    growth* g = thread->running;
+    segment* s = g->hops;
+    const std::uintptr_t before = s->limit_before;
+    g->hops = s->below;
+    g->limit = before;
+    s->next = thread->segments;
+    thread->segments = s;
+    set_limit(before);
     return _URC_CONTINUE_UNWIND;
 }
 

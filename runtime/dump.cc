@@ -16,6 +16,7 @@
 #include "runtime/symbol.h"
 #include "stack/map.h"
 #include "stack/pool.h"
+#include "stack/segment.h"
 
 namespace pirn::rt {
 namespace {
@@ -151,7 +152,7 @@ void print_parked_frames(int fd, const g* gp) {
 
 void dump_all(int fd) {
     m* mp = self();
-    const g* own = mp != nullptr ? static_cast<g*>(mp->cur) : nullptr;
+    const g* own = mp != nullptr ? mp->cur() : nullptr;
     if (own != nullptr) {
         print(fd, "\n");
         print_goroutine_header(fd, own, "running");
@@ -174,7 +175,7 @@ using namespace rt;
 
 std::uint64_t goroutine_id() {
     m* mp = self();
-    return mp != nullptr && mp->cur != nullptr ? mp->cur->id : 0;
+    return mp != nullptr && mp->cur() != nullptr ? mp->cur()->id : 0;
 }
 
 void dump_goroutines(int fd) { dump_all(fd); }
@@ -184,7 +185,9 @@ stats runtime_stats() {
     r.stacks_max = stack::blocks_max();
     const stack::pool_stats pool = stack::stats();
     r.stacks = pool.blocks;
-    r.stack_bytes = pool.mapped_bytes;
+    const stack::segment_stats segments = stack::stats_of_segments();
+    r.segments = segments.segments;
+    r.stack_bytes = pool.mapped_bytes + segments.mapped_bytes;
     m* mp = self();
     sched_ref run;
     sched* s = mp != nullptr ? mp->owner : run.get();
@@ -204,6 +207,8 @@ stats runtime_stats() {
     r.procs = static_cast<int>(s->procs.load(std::memory_order_relaxed));
     lock_guard hold(s->mu);
     r.threads = s->m_count;
+    for (const m* other = s->all_ms; other != nullptr; other = other->next_all)
+        r.hops += other->hops.load(std::memory_order_relaxed);
     return r;
 }
 

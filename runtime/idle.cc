@@ -29,6 +29,7 @@
 #include "runtime/netpoll.h"
 #include "runtime/sched.h"
 #include "runtime/self.h"
+#include "stack/segment.h"
 
 namespace pirn::rt {
 namespace {
@@ -106,6 +107,28 @@ void queue_polled(p* pp, base::fifo<qnode>& found) {
     while (qnode* n = found.pop_front()) queue_back(pp, n);
 }
 
+// A busy M's cached segments, as stack.h has it: looked at every k_idle_ns.
+void tend_segments(m* mp) {
+    if (mp->segments == nullptr || mp->segments->next == nullptr) return;
+    const std::int64_t now = base::now_ns();
+    if (now - mp->trimmed_ns < stack::k_idle_ns) return;
+    const std::uint64_t hops = mp->hops.load(std::memory_order_relaxed);
+    stack::trim_segments(*mp, hops == mp->hops_before ? 1 : stack::k_cached_segments);
+    mp->hops_before = hops;
+    mp->trimmed_ns = now;
+}
+
+// An M without work gives back what it and the idle Ps hold on to.
+void give_back_stacks(m* mp) {
+    stack::trim_segments(*mp, 1);
+    if (!stack::has_surplus()) return;
+    {
+        lock_guard hold(mp->owner->mu);
+        for (p* pp = mp->owner->idle_ps; pp != nullptr; pp = pp->next_idle) pp->stacks.drain();
+    }
+    stack::trim();
+}
+
 // The look around that is due every so many decisions: global queue, network.
 qnode* look_around(sched* s, p* pp, std::int64_t now) {
     if (qnode* n = look_at_global(s, pp, 1)) return n;
@@ -141,6 +164,7 @@ qnode* look_at_hand(m* mp) {
     if (pp->check_due) {
         pp->check_due = false;
         pp->until_check = timers ? k_check_interval_timers : k_check_interval;
+        tend_segments(mp);
         if (qnode* n = look_around(s, pp, now)) return n;
     }
     if (qnode* n = pp->queue.take_next(pp->alone)) return n;
@@ -334,6 +358,7 @@ slept sleep_on_note(m* mp, std::int64_t until_ns) {
 bool sleep_for_work(m* mp) {
     sched* s = mp->owner;
     std::int64_t patience_ns = k_next_patience_ns;
+    give_back_stacks(mp);
     for (;;) {
         const outlook o = look_at_all(s);
         if (s->stopping.load(std::memory_order_relaxed)) return false;

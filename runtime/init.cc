@@ -16,8 +16,10 @@
 //  9. stacks are unmapped, Ps and Ms freed, handlers restored
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <new>
 
 #include <cxxabi.h>
 #include <pthread.h>
@@ -37,6 +39,7 @@
 #include "runtime/signal.h"
 #include "runtime/unwind.h"
 #include "runtime/waiter.h"
+#include "stack/segment.h"
 
 namespace pirn::rt {
 namespace {
@@ -63,17 +66,30 @@ m* make_m(sched* s) {
     return mp;
 }
 
+// The lowest byte of the calling thread's stack, above its guard.
+const std::byte* lowest_of_own_stack() {
+    pthread_attr_t attributes;
+    if (::pthread_getattr_np(::pthread_self(), &attributes) != 0) return nullptr;
+    void* lowest = nullptr;
+    std::size_t bytes = 0;
+    ::pthread_attr_getstack(&attributes, &lowest, &bytes);
+    ::pthread_attr_destroy(&attributes);
+    return static_cast<const std::byte*>(lowest);
+}
+
 // The calling thread becomes mp.
 void adopt_thread(m* mp) {
     mp->tid = static_cast<int>(::gettid());
     mp->eh_globals = reinterpret_cast<eh_globals_image*>(abi::__cxa_get_globals());
     mp->errno_address = &errno;
     base::san_adopt_thread(mp->san);
+    mp->stack_lo = lowest_of_own_stack();
     open_signal_stack(mp);
     set_self(mp);
 }
 
 void leave_thread(m* mp) {
+    stack::trim_segments(*mp, 0);
     set_self(nullptr);
     close_signal_stack(mp);
 }
@@ -106,6 +122,24 @@ void prepare_stacks() {
 
 void fatal_dump() { dump_all(STDERR_FILENO); }
 
+// The pass counts on malloc, free, new and delete to need little stack. Their first call may bind
+// a library's own references, which needs much: it is made here.
+void warm_up_allocation() {
+    void* volatile p = ::operator new(1);
+    ::operator delete(p);
+    p = ::operator new(1);
+    ::operator delete(p, std::size_t{1});
+    p = ::operator new[](1);
+    ::operator delete[](p);
+    p = ::operator new[](1);
+    ::operator delete[](p, std::size_t{1});
+    p = std::malloc(1);
+    p = std::realloc(p, 2);
+    std::free(p);
+    p = std::calloc(1, 1);
+    std::free(p);
+}
+
 struct main_call {
     void (*fn)(void*);
     void* arg;
@@ -121,7 +155,7 @@ void end_run(sched* s) {
 void invoke_main(spawn_record* r) {
     const main_call call = *static_cast<main_call*>(r->closure);
     m* mp = self();
-    mp->cur->is_main = true;
+    mp->cur()->is_main = true;
     detail::free_record(r);
     call.fn(call.arg);
     end_run(self()->owner);
@@ -155,7 +189,7 @@ bool join(m* mp) {
     const std::int64_t used_before = cpu_time_ns(mp->thread);
     int blocked = 0;
     while (!mp->ended.sleep(base::now_ns() + k_straggler_ns)) {
-        if (mp->cur == nullptr) {
+        if (mp->cur() == nullptr) {
             blocked = 0;
             continue;
         }
@@ -238,6 +272,8 @@ void clean_up(sched* s) {
     restore_signal_handlers();
     base::set_fatal_hook(nullptr);
     if (!all_joined) return;  // a straggler may touch all of it
+    stack::for_each_block([](stack::block* b, void*) { stack::drop_segments(*b); }, nullptr);
+    stack::release_segments();
     stack::release_all();
     free_run(s);
 }
@@ -300,7 +336,9 @@ void run_main(void (*main_fn)(void*), void* arg, const options& o) {
     const int procs = o.procs > 0 ? o.procs : default_procs();
     s->procs.store(static_cast<std::uint32_t>(procs < int{k_max_procs} ? procs : int{k_max_procs}),
                    std::memory_order_relaxed);
+    warm_up_allocation();
     prepare_stacks();
+    stack::prepare_segments(o.max_stack);
     install_signal_handlers();
     install_unwind_hooks();
     base::set_fatal_hook(fatal_dump);

@@ -28,9 +28,11 @@ struct [[gnu::may_alias]] eh_globals_image {
     std::uint64_t uncaught;
 };
 
-struct m {
+struct m : arch::growing_thread {
+    // The goroutine that runs; null on g0. The limit word changes with it (sched.cc).
+    g* cur() const { return static_cast<g*>(running.get()); }
+
     // Owned by the thread itself.
-    base::relaxed_ptr<g> cur;      // the goroutine that runs; null on g0
     p* cpu = nullptr;              // the P; null while idle or polling
     sched* owner = nullptr;        // the run this M belongs to
     // What the next one on this M does for the one that has just left its stack. Set right before
@@ -39,10 +41,11 @@ struct m {
     g* after_g = nullptr;
     void (*unlock)(void*) = nullptr;
     void* unlock_arg = nullptr;
-    arch::context g0;              // where the scheduling loop goes on
     thread_state g0_carried;
     eh_globals_image* eh_globals = nullptr;   // this thread's __cxa_get_globals() and &errno
     int* errno_address = nullptr;
+    std::uint64_t hops_before = 0; // when its cache of segments was last looked at
+    std::int64_t trimmed_ns = 0;
     bool spinning = false;         // counted in sched::spinning
     bool writing_fd = false;       // inside io::fd's write: a SIGPIPE now is ours
 #ifdef PIRN_CHECKS
@@ -66,6 +69,7 @@ struct m {
     int id = 0;
     int tid = 0;
     pthread_t thread{};
+    const std::byte* stack_lo = nullptr;   // the lowest byte of the thread's own stack
     void* signal_stack = nullptr;
     stack_t signal_stack_before{};
 };

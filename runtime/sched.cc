@@ -97,12 +97,19 @@ void adopt(p* pp, g* gp, spawn_record* r) {
     gp->name_bytes = r->name_bytes;
 }
 
+// The class of the block that a record starts on: a small one if its code can grow from there.
+[[gnu::always_inline]] inline std::uint32_t class_of(const spawn_record* r) {
+    constexpr std::size_t k_small_enough = stack::k_small_bytes / 2;
+    if (r->stack_bytes <= k_small_enough &&
+        arch::went_through_pass(reinterpret_cast<const void*>(r->invoke))) [[likely]]
+        return 0;
+    return stack::large_class(r->stack_bytes);
+}
+
 // A stack for a record, ready to be switched to.
 g* start_goroutine(p* pp, spawn_record* r) {
-    stack::block* b = r->stack_bytes <= stack::k_default_bytes
-                          ? pp->stacks.get()
-                          : stack::get_sized(pp->stacks, r->stack_bytes);
-    g* gp = static_cast<g*>(b);
+    g* gp = static_cast<g*>(pp->stacks.get(class_of(r)));
+    gp->limit = gp->own_limit();
     adopt(pp, gp, r);
     set_status(gp, g_status::idle, g_status::running);
     gp->ending = false;
@@ -117,28 +124,34 @@ struct target {
     arch::context* to;
     void* word;
     base::san_fiber* san;
+    g* next;                 // null: g0
+    std::uintptr_t limit;
 };
 
 [[gnu::always_inline]] inline target aim(m* mp, qnode* n) {
     if (n == nullptr) {
-        mp->cur = nullptr;
         load_thread_state(mp, mp->g0_carried);
-        return {&mp->g0, mp, &mp->san};
+        return {&mp->g0, mp, &mp->san, nullptr, 0};
     }
     p* pp = mp->cpu;
     pp->switches.add();
     if (n->is_record) {
         spawn_record* r = to_record(n);
         g* gp = start_goroutine(pp, r);
-        mp->cur = gp;
         *mp->errno_address = 0;
-        return {&gp->ctx, r, &gp->san};
+        return {&gp->ctx, r, &gp->san, gp, gp->limit};
     }
     g* gp = to_g(n);
     set_status(gp, g_status::runnable, g_status::running);
-    mp->cur = gp;
     load_thread_state(mp, gp->carried);
-    return {&gp->ctx, mp, &gp->san};
+    return {&gp->ctx, mp, &gp->san, gp, gp->limit};
+}
+
+// From here to the switch no call is made that checks the stack: the limit word belongs to the next
+// stack already.
+[[gnu::always_inline]] inline void set_running(m* mp, const target& t) {
+    mp->running = t.next;
+    arch::set_limit(t.limit);
 }
 
 // After a yield: to the back of its P's queue, or, when others wait in the global queue, behind
@@ -178,6 +191,7 @@ struct target {
     save_thread_state(mp, gp->carried);
     const target t = aim(mp, n);
     base::san_switch_begin(gp->san, *t.san, false);
+    set_running(mp, t);
     m* now = static_cast<m*>(arch::switch_to(&gp->ctx, t.to, t.word));
     base::san_switch_end(gp->san, &now->san);
     run_after(now);
@@ -191,6 +205,7 @@ struct target {
     mp->after_g = gp;
     const target t = aim(mp, n);
     base::san_switch_begin(gp->san, *t.san, true);
+    set_running(mp, t);
     arch::jump_to(t.to, t.word);
 }
 
@@ -198,12 +213,11 @@ struct target {
 // next in line is one that fits; else does not return.
 spawn_record* finish() {
     m* mp = self();
-    g* gp = mp->cur;
+    g* gp = mp->cur();
     p* pp = mp->cpu;
     pp->finished.add();
     qnode* n = pick_next(pp);
-    if (n != nullptr && n->is_record && gp->size_class == 0 &&
-        to_record(n)->stack_bytes <= stack::k_default_bytes) {
+    if (n != nullptr && n->is_record && gp->size_class == class_of(to_record(n))) {
         pp->switches.add();
         forget_exceptions(mp);
         adopt(pp, gp, to_record(n));
@@ -216,7 +230,7 @@ spawn_record* finish() {
 
 void goroutine_entry(void* word) {
     m* mp = self();
-    base::san_switch_end(mp->cur->san, &mp->san);
+    base::san_switch_end(mp->cur()->san, &mp->san);
     run_after(mp);
     auto* r = static_cast<spawn_record*>(word);
     for (;;) {
@@ -229,7 +243,7 @@ void goroutine_end() {
     m* mp = self();
     mp->cpu->finished.add();
     qnode* n = pick_next(mp->cpu);
-    leave(mp, mp->cur, n);
+    leave(mp, mp->cur(), n);
 }
 
 void schedule_loop(m* mp) {
@@ -237,6 +251,7 @@ void schedule_loop(m* mp) {
         save_thread_state(mp, mp->g0_carried);
         const target t = aim(mp, n);
         base::san_switch_begin(mp->san, *t.san, false);
+        set_running(mp, t);
         arch::switch_to(&mp->g0, t.to, t.word);
         base::san_switch_end(mp->san, nullptr);
         run_after(mp);
@@ -284,7 +299,7 @@ void queue_global(sched* s, base::fifo<qnode>&& list) {
 // park.h
 
 parker::parker() : gp_(nullptr) {
-    if (m* mp = self()) gp_ = mp->cur;
+    if (m* mp = self()) gp_ = mp->cur();
 }
 
 void parker::park(void (*unlock)(void*), void* arg, wait_reason reason, waiter* waiting) {
@@ -295,7 +310,7 @@ void parker::park(void (*unlock)(void*), void* arg, wait_reason reason, waiter* 
     }
     m* mp = self();
     g* gp = gp_;
-    PIRN_ASSERT(mp->cur == gp);
+    PIRN_ASSERT(mp->cur() == gp);
     gp->reason = reason;
     gp->waiting = waiting;
     set_status(gp, g_status::running, g_status::waiting);
@@ -324,7 +339,7 @@ void ready(who w) {
         make_runnable(w.goroutine());
         // What a goroutine wakes runs right after it, while its data is in the cache; what the
         // scheduler itself wakes (timers) keeps its order.
-        if (mp->cur != nullptr)
+        if (mp->cur() != nullptr)
             queue_next(mp->cpu, w.goroutine());
         else
             queue_back(mp->cpu, w.goroutine());
@@ -348,12 +363,12 @@ using namespace rt;
 
 void yield() {
     m* mp = self();
-    if (mp == nullptr || mp->cur == nullptr) {
+    if (mp == nullptr || mp->cur() == nullptr) {
         ::sched_yield();
         return;
     }
     p* pp = mp->cpu;
-    g* gp = mp->cur;
+    g* gp = mp->cur();
     qnode* n = nullptr;
     // A look around that is due would find nothing: it is put off without a trip to g0.
     if (pp->until_check == 1 && pp->alone && io_waiters() == 0 &&
@@ -388,12 +403,14 @@ void yield() {
 
 void checkpoint() {
     m* mp = self();
-    if (mp != nullptr && mp->cur != nullptr &&
+    if (mp != nullptr && mp->cur() != nullptr &&
         mp->cpu->attention.load(std::memory_order_relaxed)) [[unlikely]]
         yield();
 }
 
 namespace detail {
+
+void call_large(void (*fn)(void*), void* arg) { arch::__pirn_call_large(fn, arg); }
 
 spawn_record* new_record(std::size_t bytes, std::size_t align) {
     constexpr std::size_t k_common = sizeof(spawn_record) + spawn_record::k_inline_bytes;
@@ -440,7 +457,7 @@ void spawn(spawn_record* r) noexcept {
     m* mp = self();
     if (mp != nullptr && mp->cpu != nullptr) [[likely]] {
         p* pp = mp->cpu;
-        r->created_by = mp->cur != nullptr ? mp->cur->id : 0;
+        r->created_by = mp->cur() != nullptr ? mp->cur()->id : 0;
         pp->spawned.add();
         queue_next(pp, r);
         wake_for_work(pp);

@@ -2,14 +2,13 @@
 // The one thread_local.
 #include "runtime/self.h"
 
+#include "runtime/m.h"
+
 namespace pirn::rt {
-namespace {
-[[gnu::tls_model("initial-exec")]] thread_local m* tls_self = nullptr;
-}
 
 [[gnu::noinline]] m* self() {
     asm volatile("" ::: "memory");
-    m* mp = tls_self;
+    m* mp = static_cast<m*>(arch::__pirn_thread);
     // The result passes through the barrier, so that two calls are two reads.
     asm volatile("" : "+r"(mp)::"memory");
     return mp;
@@ -17,7 +16,7 @@ namespace {
 
 [[gnu::noinline]] void set_self(m* mp) {
     asm volatile("" ::: "memory");
-    tls_self = mp;
+    arch::__pirn_thread = mp;
     asm volatile("" ::: "memory");
 }
 

@@ -12,6 +12,7 @@
 #include "runtime/self.h"
 #include "stack/map.h"
 #include "stack/overflow.h"
+#include "stack/segment.h"
 
 namespace pirn::rt {
 namespace {
@@ -44,20 +45,54 @@ void pass_on(int number, siginfo_t* info, void* context) {
     if (number == SIGPIPE) ::pthread_kill(::pthread_self(), number);
 }
 
-void on_fault(int number, siginfo_t* info, void* context) {
+// The thread's own stack is full: that of the scheduler, and of callbacks that it makes.
+[[noreturn]] void report_g0_overflow(const m* mp) {
+    base::report("fatal error: stack overflow\n"
+                 "the stack of thread pirn-m%d itself (g0), on which the scheduler runs, is full; "
+                 "ulimit -s sets its size\n", mp->id);
+    base::die();
+}
+
+void look_at_fault(int number, siginfo_t* info, void* context) {
     m* mp = self();
-    if (mp != nullptr && mp->cur != nullptr &&
-        stack::overflows(*mp->cur, info->si_addr, arch::interrupted_sp(context)))
-        stack::report_overflow(*mp->cur);
+    const void* sp = arch::interrupted_sp(context);
+    if (mp != nullptr && mp->cur() != nullptr) {
+        const g& running = *mp->cur();
+        const bool guarded = running.hops != nullptr || running.size_class != 0;
+        if (guarded && stack::overflows(stack::lowest(running), info->si_addr, sp))
+            stack::report_overflow(running);
+    } else if (mp != nullptr && mp->stack_lo != nullptr &&
+               stack::overflows(mp->stack_lo, info->si_addr, sp)) {
+        report_g0_overflow(mp);
+    }
     pass_on(number, info, context);
+}
+
+// What a handler does runs on the signal stack, to which the limit word does not belong.
+template <class F>
+[[gnu::always_inline]] inline void off_limits(F f) {
+    const std::uintptr_t before = arch::limit();
+    arch::set_limit(0);
+    f();
+    arch::set_limit(before);
+}
+
+void on_fault(int number, siginfo_t* info, void* context) {
+    PIRN_PLAIN();
+    off_limits([=] { look_at_fault(number, info, context); });
 }
 
 // A write to a broken pipe by io::fd fails with EPIPE and nothing else; anyone else's SIGPIPE does
 // what it does without the library.
-void on_sigpipe(int number, siginfo_t* info, void* context) {
+void look_at_sigpipe(int number, siginfo_t* info, void* context) {
     m* mp = self();
     if (mp != nullptr && mp->writing_fd) return;
     pass_on(number, info, context);
+}
+
+void on_sigpipe(int number, siginfo_t* info, void* context) {
+    PIRN_PLAIN();
+    off_limits([=] { look_at_sigpipe(number, info, context); });
 }
 
 void describe_overflow(const stack::block& b) {

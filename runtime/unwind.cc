@@ -48,15 +48,15 @@ void print_current_exception(const char* prefix) {
 
 [[noreturn]] void report_and_die(m* mp) {
     base::report("\n");
-    print_goroutine_header(STDERR_FILENO, mp->cur, "running");
+    print_goroutine_header(STDERR_FILENO, mp->cur(), "running");
     print_own_frames(STDERR_FILENO, 0);
-    print_created_by(STDERR_FILENO, mp->cur);
+    print_created_by(STDERR_FILENO, mp->cur());
     base::die();
 }
 
 void on_uncaught(_Unwind_Exception* exception) {
     m* mp = self();
-    if (mp == nullptr || mp->cur == nullptr) return;
+    if (mp == nullptr || mp->cur() == nullptr) return;
     abi::__cxa_begin_catch(exception);
     print_current_exception("panic: ");
     report_and_die(mp);
@@ -66,8 +66,8 @@ void on_uncaught(_Unwind_Exception* exception) {
 // that runs because of another one.
 void on_terminate() {
     m* mp = self();
-    if (mp != nullptr && mp->cur != nullptr) {
-        if (mp->cur->ending) base::fatal("goexit: a noexcept function is in the way of the unwind");
+    if (mp != nullptr && mp->cur() != nullptr) {
+        if (mp->cur()->ending) base::fatal("goexit: a noexcept function is in the way of the unwind");
         if (abi::__cxa_current_exception_type() != nullptr) {
             print_current_exception("panic: ");
             base::report("\t(thrown through a noexcept function, or while unwinding)\n");
@@ -82,12 +82,21 @@ void on_swallowed(_Unwind_Reason_Code, _Unwind_Exception*) {
     base::fatal("goexit: a catch (...) did not rethrow");
 }
 
+// The end of goexit, on the upper end of the goroutine's own stack.
+void end_unwound(void* exception) {
+    arch::set_limit(self()->cur()->limit);
+    base::destroy(static_cast<_Unwind_Exception*>(exception));
+    self()->cur()->ending = false;
+    goroutine_end();
+}
+
+// Called by the unwinder, which may run on a segment that the goroutine has left by now.
 _Unwind_Reason_Code stop_at_first_frame(int, _Unwind_Action actions, _Unwind_Exception_Class,
                                         _Unwind_Exception* exception, _Unwind_Context*, void*) {
+    PIRN_PLAIN();
     if ((actions & _UA_END_OF_STACK) == 0) return _URC_NO_REASON;
-    base::destroy(exception);
-    self()->cur->ending = false;
-    goroutine_end();
+    arch::set_limit(0);
+    arch::__pirn_restart_on(self()->cur()->hi(), end_unwound, exception);
 }
 
 }  // namespace
@@ -109,9 +118,9 @@ using namespace rt;
 
 void goexit() {
     m* mp = self();
-    if (mp == nullptr || mp->cur == nullptr) throw panic("goexit outside a goroutine");
-    mp->cur->ending = true;
-    if (mp->cur->is_main) mp->owner->main_exited.store(true, std::memory_order_relaxed);
+    if (mp == nullptr || mp->cur() == nullptr) throw panic("goexit outside a goroutine");
+    mp->cur()->ending = true;
+    if (mp->cur()->is_main) mp->owner->main_exited.store(true, std::memory_order_relaxed);
     // On the heap: destructors run on the stack below the frames that are left, over this one.
     auto* exception = base::make<_Unwind_Exception>();
     exception->exception_class = 0;

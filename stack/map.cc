@@ -18,7 +18,9 @@
 namespace pirn::stack {
 namespace {
 
-constexpr int k_madv_guard_install = 102;  // Linux 6.13; not in this C library's headers
+// Newer than this C library's headers.
+constexpr int k_madv_guard_install = 102;   // Linux 6.13
+constexpr int k_madv_populate_write = 23;   // Linux 5.14
 
 struct facts {
     guard_kind kind = guard_kind::mprotect;
@@ -80,6 +82,27 @@ std::byte* map_region(std::size_t bytes) {
     void* start = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return start == MAP_FAILED ? nullptr : static_cast<std::byte*>(start);
+}
+
+std::byte* map_aligned(std::size_t bytes) {
+    std::byte* start = map_region(2 * bytes);
+    if (start == nullptr) return nullptr;
+    const std::size_t past = reinterpret_cast<std::uintptr_t>(start) % bytes;
+    const std::size_t before = past == 0 ? 0 : bytes - past;
+    if (before != 0) unmap_region(start, before);
+    unmap_region(start + before + bytes, bytes - before);
+    return start + before;
+}
+
+// Both are advice: without them the pages come one by one.
+void populate(std::byte* start, std::size_t bytes) {
+    ::madvise(start, bytes, MADV_HUGEPAGE);
+    ::madvise(start, bytes, k_madv_populate_write);
+}
+
+void drop_pages(std::byte* start, std::size_t bytes) {
+    if (bytes != 0 && ::madvise(start, bytes, MADV_DONTNEED) != 0)
+        base::fatalf("stack: giving pages back failed: errno %d", errno);
 }
 
 void unmap_region(std::byte* start, std::size_t bytes) {

@@ -22,12 +22,17 @@ std::size_t guards_max();
 
 // Fresh zero pages, lazily committed. nullptr: refused by the kernel (errno says why).
 std::byte* map_region(std::size_t bytes);
+// As map_region, aligned to `bytes`, a power of two.
+std::byte* map_aligned(std::size_t bytes);
 void unmap_region(std::byte* start, std::size_t bytes);
+// Faults the pages in at once, as huge ones where the kernel has them for who asks.
+void populate(std::byte* start, std::size_t bytes);
+// Gives the pages back to the kernel; they read as zero afterwards. Page-aligned.
+void drop_pages(std::byte* start, std::size_t bytes);
 // `count` guards went away with an unmapped region.
 void forget_guards(std::size_t count);
 
 // Makes [start, start + bytes) inaccessible; both page-aligned. False: no more guards fit.
 bool install_guard(std::byte* start, std::size_t bytes);
-
 
 }  // namespace pirn::stack

@@ -1,30 +1,44 @@
 // SPDX-License-Identifier: MIT
-// The global list of stacks and the regions they are cut from.
+// The regions that blocks are cut from.
 #include "stack/pool.h"
 
 #include <cerrno>
+#include <cstring>
 #include <mutex>
 
 #include "runtime/base/alloc.h"
+#include "runtime/base/atomic.h"
 #include "runtime/base/check.h"
 #include "stack/map.h"
 
 namespace pirn::stack {
 namespace {
 
-constexpr unsigned k_classes = 32;
-constexpr std::size_t k_slots_per_region = 256;
+constexpr std::size_t k_small_region_bytes = 2 << 20;  // a huge page
+constexpr std::size_t k_large_per_region = 64;
+// Memory of small regions beyond these is faulted in whole, as huge pages where there are any: a
+// million blocks would otherwise spend more time in page faults than in anything else.
+constexpr std::uint32_t k_small_regions_by_page = 4;
+// Free blocks in regions, beyond as many as are in use, from which there is a surplus.
+constexpr std::size_t k_surplus_blocks = 2 * k_small_region_bytes / k_small_bytes;
 
-// A piece of address space cut into equal slots, of which the first `made` have a block.
+// A piece of address space cut into equal slots, of which the first `made` have a block. An
+// unmapped one keeps its place in the table for the next.
 struct region {
-    region* next;
     std::byte* start;
     std::size_t bytes;
-    std::size_t slot_bytes;
     std::size_t slots;
     std::size_t made;
-    std::uint32_t size_class;
-    block** blocks;  // one pointer for each slot, so that a dump need not guess the colour
+    std::size_t free_count;
+    block* free;
+};
+
+// The regions of one size class.
+struct table {
+    region** regions;
+    std::uint32_t count;
+    std::uint32_t capacity;
+    std::uint32_t first_open;  // none before it has a free block, or a slot without one
 };
 
 // Guarded by `mutex`. A std::mutex, because the layer below the runtime has no lock of its own;
@@ -32,10 +46,10 @@ struct region {
 struct global {
     std::mutex mutex;
     layout header{};
-    block* batches = nullptr;             // of the default size, chained by next_batch
-    block* sized[k_classes] = {};         // larger ones, by class
-    region* regions[k_classes] = {};      // newest first; only the newest may have slots left
+    table tables[k_classes] = {};
     pool_stats counts{};
+    std::size_t free_blocks = 0;   // in regions
+    base::atomic<bool> surplus{false};
 };
 
 global& the() {
@@ -43,10 +57,17 @@ global& the() {
     return *g;
 }
 
-std::size_t class_bytes(std::uint32_t size_class) { return k_default_bytes << size_class; }
+std::size_t slot_bytes(std::uint32_t c) {
+    return c == 0 ? k_small_bytes : class_bytes(c) + k_guard_bytes;
+}
+std::size_t slots_per_region(std::uint32_t c) {
+    if (c == 0) return k_small_region_bytes / k_small_bytes;
+    return c == 1 ? k_large_per_region : 1;
+}
 
 // `mutex` is held by the caller and let go here: the report walks the blocks.
 [[noreturn]] void out_of_stacks(const char* what) {
+    const int error = errno;
     const std::size_t n = the().counts.blocks;
     the().mutex.unlock();
     if (guards() == guard_kind::mprotect && n >= guards_max())
@@ -56,44 +77,103 @@ std::size_t class_bytes(std::uint32_t size_class) { return k_default_bytes << si
             "6.13 or newer, where guards cost no mapping",
             n, guards_max());
     base::fatalf("out of memory for goroutine stacks: %s failed with errno %d after %zu stacks",
-                 what, errno, n);
+                 what, error, n);
 }
 
-// A region of the class with at least one slot left. `mutex` is held.
-region* open_region(std::uint32_t size_class) {
-    global& g = the();
-    region* r = g.regions[size_class];
-    if (r != nullptr && r->made < r->slots) return r;
-    const std::size_t slot = class_bytes(size_class) + k_guard_bytes;
-    const std::size_t slots = size_class == 0 ? k_slots_per_region : 1;
-    std::byte* start = map_region(slot * slots);
+void map_into(region* r, std::uint32_t c, std::uint32_t index) {
+    const std::size_t bytes = c == 0 ? k_small_region_bytes : slot_bytes(c) * slots_per_region(c);
+    std::byte* start = c == 0 ? map_aligned(bytes) : map_region(bytes);
     if (start == nullptr) out_of_stacks("mmap");
-    r = static_cast<region*>(base::allocate(sizeof(region)));
-    auto** blocks = static_cast<block**>(base::allocate(slots * sizeof(block*)));
-    *r = {g.regions[size_class], start, slot * slots, slot, slots, 0, size_class, blocks};
-    g.regions[size_class] = r;
-    g.counts.mapped_bytes += r->bytes;
+    if (c == 0 && index >= k_small_regions_by_page) populate(start, bytes);
+    *r = {start, bytes, slots_per_region(c), 0, 0, nullptr};
+    the().counts.mapped_bytes += bytes;
+}
+
+// The lowest region of the class that has a block to give; a new one if need be. `mutex` is held.
+region* open_region(std::uint32_t c) {
+    table& t = the().tables[c];
+    for (; t.first_open < t.count; ++t.first_open) {
+        region* r = t.regions[t.first_open];
+        if (r->start == nullptr) map_into(r, c, t.first_open);
+        if (r->free != nullptr || r->made < r->slots) return r;
+    }
+    if (t.count == t.capacity) {
+        const std::uint32_t capacity = t.capacity == 0 ? 16 : 2 * t.capacity;
+        auto** regions = static_cast<region**>(base::allocate(capacity * sizeof(region*)));
+        if (t.count != 0) std::memcpy(regions, t.regions, t.count * sizeof(region*));
+        base::deallocate(t.regions);
+        t.regions = regions;
+        t.capacity = capacity;
+    }
+    region* r = static_cast<region*>(base::allocate(sizeof(region)));
+    map_into(r, c, t.count);
+    t.regions[t.count++] = r;
     return r;
 }
 
-// Cuts the next slot of a region and puts the header in place. `mutex` is held.
-block* make_block(std::uint32_t size_class) {
-    global& g = the();
-    region* r = open_region(size_class);
-    std::byte* slot = r->start + r->made * r->slot_bytes;
-    if (!install_guard(slot, k_guard_bytes)) out_of_stacks("a guard");
-    const std::size_t align = g.header.header_align;
-    const std::size_t header = (g.header.header_bytes + align - 1) / align * align;
+// Where the header of a slot lies.
+std::byte* header_at(const region* r, std::uint32_t c, std::size_t slot) {
+    const layout& l = the().header;
+    const std::size_t header = (l.header_bytes + l.header_align - 1) / l.header_align
+                               * l.header_align;
     // Neighbours in time get colours far apart: two goroutines that take turns should not meet
     // at the same offset in a page, where the CPU takes loads of the one for stores of the other.
-    const std::size_t colour = g.counts.blocks * 5 % k_colours * k_colour_bytes;
-    block* b = g.header.construct(slot + r->slot_bytes - colour - header);
-    b->lo = slot + k_guard_bytes;
-    b->bytes = r->slot_bytes - k_guard_bytes;
-    b->size_class = size_class;
-    r->blocks[r->made++] = b;
-    ++g.counts.blocks;
+    const std::size_t colour = c == 0 ? 0 : slot * 5 % k_colours * k_colour_bytes;
+    return r->start + (slot + 1) * slot_bytes(c) - colour - header;
+}
+
+// Puts the header of the region's next slot in place. `mutex` is held.
+block* make_block(region* r, std::uint32_t c) {
+    std::byte* slot = r->start + r->made * slot_bytes(c);
+    const std::size_t guard = c == 0 ? 0 : k_guard_bytes;
+    if (guard != 0 && !install_guard(slot, guard)) out_of_stacks("a guard");
+    block* b = the().header.construct(header_at(r, c, r->made));
+    b->lo = slot + guard;
+    b->size_class = static_cast<std::uint8_t>(c);
+    b->region = the().tables[c].first_open;
+    ++r->made;
+    ++the().counts.blocks;
     return b;
+}
+
+// `mutex` is held.
+block* take_block(std::uint32_t c) {
+    region* r = open_region(c);
+    block* b = r->free;
+    if (b == nullptr) return make_block(r, c);
+    r->free = b->next_free;
+    --r->free_count;
+    --the().free_blocks;
+    return b;
+}
+
+// `mutex` is held.
+void give_block(block* b) {
+    global& g = the();
+    table& t = g.tables[b->size_class];
+    region* r = t.regions[b->region];
+    b->next_free = r->free;
+    r->free = b;
+    ++r->free_count;
+    ++g.free_blocks;
+    if (b->region < t.first_open) t.first_open = b->region;
+}
+
+void update_surplus() {
+    global& g = the();
+    const std::size_t used = g.counts.blocks - g.free_blocks;
+    // Relaxed: a hint.
+    g.surplus.store(g.free_blocks > used + k_surplus_blocks, std::memory_order_relaxed);
+}
+
+void unmap(region* r, std::uint32_t c) {
+    global& g = the();
+    unmap_region(r->start, r->bytes);
+    if (c != 0) forget_guards(r->made);
+    g.counts.blocks -= r->made;
+    g.counts.mapped_bytes -= r->bytes;
+    g.free_blocks -= r->free_count;
+    *r = {};
 }
 
 }  // namespace
@@ -103,88 +183,72 @@ void set_layout(const layout& l) {
     the().header = l;
 }
 
-block* cache::get_slow() {
-    global& g = the();
-    std::lock_guard hold(g.mutex);
-    if (block* batch = g.batches) {
-        g.batches = batch->next_batch;
-        free_ = batch;
-        for (block* b = batch; b != nullptr; b = b->next_free) ++count_;
-    } else {
-        // Few at a time: each new block touches its page.
-        constexpr unsigned k_fresh = 8;
-        const std::size_t limit = guards_max();
-        unsigned n = k_fresh;
-        if (limit != 0 && g.counts.blocks + n > limit) n = 1;
-        for (unsigned i = 0; i < n; ++i) {
-            block* b = make_block(0);
-            b->next_free = free_;
-            free_ = b;
-            ++count_;
-        }
+block* cache::get_slow(std::uint32_t size_class) {
+    // Large blocks are made a few at a time: each touches its page.
+    constexpr unsigned k_fresh = 8;
+    std::lock_guard hold(the().mutex);
+    if (size_class < k_cached_classes) {
+        const std::size_t limit = size_class == 0 ? 0 : guards_max();
+        unsigned n = size_class == 0 ? k_batch : k_fresh;
+        if (limit != 0 && the().counts.blocks + n > limit) n = 1;
+        // The last taken is the first to be handed out: in order of their addresses.
+        block* batch[k_batch];
+        for (unsigned i = 0; i < n; ++i) batch[i] = take_block(size_class);
+        while (n-- > 1) push(batch[n]);
+        batch[0]->in_use = 1;
+        return batch[0];
     }
-    block* b = free_;
-    free_ = b->next_free;
-    --count_;
+    block* b = take_block(size_class);
     b->in_use = 1;
     return b;
-}
-
-// Moves the `n` newest blocks to the global list as one batch.
-void cache::push_batch(unsigned n) {
-    block* first = free_;
-    block* last = first;
-    for (unsigned i = 1; i < n; ++i) last = last->next_free;
-    free_ = last->next_free;
-    count_ -= n;
-    last->next_free = nullptr;
-    global& g = the();
-    std::lock_guard hold(g.mutex);
-    first->next_batch = g.batches;
-    g.batches = first;
 }
 
 void cache::put_slow(block* b) {
-    if (b->size_class != 0) {
-        global& g = the();
-        std::lock_guard hold(g.mutex);
-        b->next_free = g.sized[b->size_class];
-        g.sized[b->size_class] = b;
-        return;
+    std::lock_guard hold(the().mutex);
+    if (b->size_class < k_cached_classes) {
+        list& l = lists_[b->size_class];
+        for (unsigned i = 0; i < k_batch; ++i) {
+            block* next = l.free->next_free;
+            give_block(l.free);
+            l.free = next;
+        }
+        l.count -= k_batch;
+        push(b);
+    } else {
+        give_block(b);
     }
-    push_batch(k_batch);
-    b->next_free = free_;
-    free_ = b;
-    ++count_;
+    update_surplus();
 }
 
 void cache::drain() {
-    while (count_ > 0) push_batch(count_ < k_batch ? count_ : k_batch);
+    std::lock_guard hold(the().mutex);
+    for (list& l : lists_) {
+        while (block* b = l.free) {
+            l.free = b->next_free;
+            give_block(b);
+        }
+        l.count = 0;
+    }
+    update_surplus();
 }
 
-block* get_sized(cache& c, std::size_t bytes) {
-    if (bytes <= k_default_bytes) return c.get();
-    global& g = the();
-    std::lock_guard hold(g.mutex);
-    std::uint32_t size_class = 0;
-    while (class_bytes(size_class) < bytes) {
-        if (++size_class == k_classes - 1) out_of_stacks("the size asked for");
+std::uint32_t large_class(std::size_t bytes) {
+    std::uint32_t c = 1;
+    while (class_bytes(c) < bytes) {
+        if (++c == k_classes - 1) base::fatalf("go: a stack of %zu bytes cannot be had", bytes);
     }
-    block* b = g.sized[size_class];
-    if (b != nullptr)
-        g.sized[size_class] = b->next_free;
-    else
-        b = make_block(size_class);
-    b->in_use = 1;
-    return b;
+    return c;
 }
 
 void for_each_block(void (*fn)(block*, void*), void* arg) {
     global& g = the();
     std::lock_guard hold(g.mutex);
-    for (region* list : g.regions) {
-        for (region* r = list; r != nullptr; r = r->next) {
-            for (std::size_t i = 0; i < r->made; ++i) fn(r->blocks[i], arg);
+    for (std::uint32_t c = 0; c < k_classes; ++c) {
+        const table& t = g.tables[c];
+        for (std::uint32_t i = 0; i < t.count; ++i) {
+            const region* r = t.regions[i];
+            for (std::size_t slot = 0; slot < r->made; ++slot)
+                fn(reinterpret_cast<block*>(header_at(r, c, slot)), arg);
         }
     }
 }
@@ -197,21 +261,37 @@ pool_stats stats() {
 
 std::size_t blocks_max() { return guards_max(); }
 
+bool has_surplus() { return the().surplus.load(std::memory_order_relaxed); }
+
+void trim() {
+    global& g = the();
+    std::lock_guard hold(g.mutex);
+    for (std::uint32_t c = 0; c < k_classes; ++c) {
+        const table& t = g.tables[c];
+        for (std::uint32_t i = 1; i < t.count; ++i) {
+            region* r = t.regions[i];
+            if (r->made != 0 && r->free_count == r->made) unmap(r, c);
+        }
+    }
+    update_surplus();
+}
+
 void release_all() {
     global& g = the();
     std::lock_guard hold(g.mutex);
-    g.batches = nullptr;
-    for (unsigned c = 0; c < k_classes; ++c) {
-        g.sized[c] = nullptr;
-        while (region* r = g.regions[c]) {
-            g.regions[c] = r->next;
-            unmap_region(r->start, r->bytes);
-            forget_guards(r->made);
-            base::deallocate(r->blocks);
+    for (std::uint32_t c = 0; c < k_classes; ++c) {
+        table& t = g.tables[c];
+        for (std::uint32_t i = 0; i < t.count; ++i) {
+            region* r = t.regions[i];
+            if (r->start != nullptr) unmap(r, c);
             base::deallocate(r);
         }
+        base::deallocate(t.regions);
+        t = {};
     }
     g.counts = {};
+    g.free_blocks = 0;
+    g.surplus.store(false, std::memory_order_relaxed);
 }
 
 }  // namespace pirn::stack

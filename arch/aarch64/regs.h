@@ -35,3 +35,28 @@
 #define PIRN_RESUME_POINT_PC 0
 #define PIRN_RESUME_POINT_SP 8
 #define PIRN_RESUME_POINT_FP 16
+
+// struct segment, growth and growing_thread
+#define PIRN_SEGMENT_FP 0
+#define PIRN_SEGMENT_RA 8
+#define PIRN_SEGMENT_SP 16
+#define PIRN_SEGMENT_LIMIT_BEFORE 24
+#define PIRN_SEGMENT_BELOW 32
+#define PIRN_SEGMENT_NEXT 40
+#define PIRN_SEGMENT_ROOM 48
+#define PIRN_SEGMENT_LIMIT 56
+#define PIRN_GROWTH_LIMIT 0
+#define PIRN_GROWTH_HOPS 8
+#define PIRN_THREAD_CUR 0
+#define PIRN_THREAD_SEGMENTS 8
+#define PIRN_THREAD_HOPS 16
+#define PIRN_THREAD_G0_SP 32
+
+// Below a call of code that did not go through the pass.
+#define PIRN_FOREIGN_BYTES 65536
+// What morestack0 stands for: a frame up to this, no arguments on the stack.
+#define PIRN_COMMON_NEED_BYTES 16384
+// The limit word, from the thread's control block (tpidr_el0) on.
+#define PIRN_LIMIT_WORD 8
+// Right before the entry of a function that went through the pass: a reserved encoding.
+#define PIRN_MARKER 0x01504952

@@ -128,6 +128,25 @@ __pirn_call_on:
         .cfi_endproc
         .size   __pirn_call_on, .-__pirn_call_on
 
+// void __pirn_restart_on(void* top /*x0*/, void (*fn)(void*) /*x1*/, void* arg /*x2*/)
+// Runs fn(arg) on the stack that ends at top. Does not return, and nothing unwinds past it.
+        .globl  __pirn_restart_on
+        .hidden __pirn_restart_on
+        .type   __pirn_restart_on, %function
+        .p2align 4
+__pirn_restart_on:
+        .cfi_startproc
+        .cfi_undefined x30
+        LANDING_CALL
+        mov     sp, x0
+        mov     x29, xzr
+        mov     x30, xzr
+        mov     x0, x2
+        blr     x1
+        brk     #1                      // fn returned
+        .cfi_endproc
+        .size   __pirn_restart_on, .-__pirn_restart_on
+
 // void* __pirn_call_as_if_at(const resume_point* at /*x0*/, void* (*fn)(void*) /*x1*/,
 //                            void* arg /*x2*/)
 // Calls fn(arg) on the caller's stack, but in such a way that an unwinder started inside fn goes

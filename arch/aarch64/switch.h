@@ -31,6 +31,15 @@
 #define PIRN_CLOBBER_FFR
 #endif
 
+// What the pass must know: the stack that the inline assembly itself uses.
+#ifdef PIRN_SPLIT
+#define PIRN_ASM_NEED ".pirn_need 16\n\t"
+#define PIRN_ASM_NO_NEED ".pirn_need 0\n\t"
+#else
+#define PIRN_ASM_NEED ""
+#define PIRN_ASM_NO_NEED ""
+#endif
+
 namespace pirn::arch {
 
 // Parks the running stack in *from and goes on with *to, another context, handing it `word`: to its
@@ -55,6 +64,7 @@ namespace pirn::arch {
     register context* to_x1 asm("x1") = to;
     register void* word_x26 asm("x26") = word;
     asm volatile(
+        PIRN_ASM_NEED
         "stp x29, x19, [sp, #-16]!\n\t"
         "adr x2, 1f\n\t"
         "b __pirn_switch\n"
@@ -75,7 +85,7 @@ namespace pirn::arch {
 [[noreturn, gnu::always_inline]] inline void jump_to(context* to, void* word) {
     register context* to_x0 asm("x0") = to;
     register void* word_x26 asm("x26") = word;
-    asm volatile("b __pirn_jump" : : "r"(to_x0), "r"(word_x26) : "memory");
+    asm volatile(PIRN_ASM_NO_NEED "b __pirn_jump" : : "r"(to_x0), "r"(word_x26) : "memory");
     __builtin_unreachable();
 }
 
@@ -84,4 +94,6 @@ namespace pirn::arch {
 #undef PIRN_CLOBBER_FFR
 #undef PIRN_CLOBBER_PREDICATES
 #undef PIRN_CLOBBER_X19
+#undef PIRN_ASM_NO_NEED
+#undef PIRN_ASM_NEED
 #undef PIRN_ASM_LANDING

@@ -4,7 +4,10 @@
 
 #include <ucontext.h>
 
+#include <cstddef>
 #include <cstdint>
+
+#include "regs.h"
 
 namespace pirn::arch {
 
@@ -18,6 +21,26 @@ inline std::uint64_t cycles() { return __builtin_ia32_rdtsc(); }
 inline const void* interrupted_sp(const void* context) {
     return reinterpret_cast<const void*>(
         static_cast<const ucontext_t*>(context)->uc_mcontext.gregs[REG_RSP]);
+}
+
+// The limit word of the calling thread. No call may come between setting it and going to the stack
+// that it belongs to.
+[[gnu::always_inline]] inline void set_limit(std::uintptr_t limit) {
+    asm volatile("movq %0, %%fs:%c1" : : "r"(limit), "i"(PIRN_LIMIT_WORD) : "memory");
+}
+[[gnu::always_inline]] inline std::uintptr_t limit() {
+    std::uintptr_t value;
+    asm volatile("movq %%fs:%c1, %0" : "=r"(value) : "i"(PIRN_LIMIT_WORD) : "memory");
+    return value;
+}
+
+// Whether the function at `entry` has the pass's marker before it. A function at the start of a
+// page is taken for one that has not: what lies before it may not be there.
+inline bool went_through_pass(const void* entry) {
+    if (reinterpret_cast<std::uintptr_t>(entry) % 4096 == 0) return false;
+    std::uint32_t word;
+    __builtin_memcpy(&word, static_cast<const char*>(entry) - sizeof word, sizeof word);
+    return word == PIRN_MARKER;
 }
 
 }  // namespace pirn::arch

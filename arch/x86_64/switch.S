@@ -91,6 +91,24 @@ __pirn_call_on:
         .cfi_endproc
         .size   __pirn_call_on, .-__pirn_call_on
 
+// void __pirn_restart_on(void* top /*rdi*/, void (*fn)(void*) /*rsi*/, void* arg /*rdx*/)
+// Runs fn(arg) on the stack that ends at top. Does not return, and nothing unwinds past it.
+        .globl  __pirn_restart_on
+        .hidden __pirn_restart_on
+        .type   __pirn_restart_on, @function
+        .p2align 4
+__pirn_restart_on:
+        .cfi_startproc
+        .cfi_undefined rip
+        LANDING
+        movq    %rdi, %rsp
+        xorl    %ebp, %ebp
+        movq    %rdx, %rdi
+        call    *%rsi
+        ud2                             // fn returned
+        .cfi_endproc
+        .size   __pirn_restart_on, .-__pirn_restart_on
+
 // void* __pirn_call_as_if_at(const resume_point* at /*rdi*/, void* (*fn)(void*) /*rsi*/,
 //                            void* arg /*rdx*/)
 // Calls fn(arg) on the caller's stack, but in such a way that an unwinder started inside fn goes

@@ -26,6 +26,15 @@
 #define PIRN_CLOBBER_APX
 #endif
 
+// What the pass must know: the stack that the inline assembly itself uses.
+#ifdef PIRN_SPLIT
+#define PIRN_ASM_NEED ".pirn_need 144\n\t"
+#define PIRN_ASM_NO_NEED ".pirn_need 0\n\t"
+#else
+#define PIRN_ASM_NEED ""
+#define PIRN_ASM_NO_NEED ""
+#endif
+
 namespace pirn::arch {
 
 // Parks the running stack in *from and goes on with *to, another context, handing it `word`: to its
@@ -45,6 +54,7 @@ namespace pirn::arch {
 [[gnu::always_inline]] inline void* switch_to(context* from, context* to, void* word) {
     asm volatile("" : : "X"(__builtin_frame_address(0)));
     asm volatile(
+        PIRN_ASM_NEED
         "leaq -128(%%rsp), %%rsp\n\t"
         "pushq %%rbp\n\t"
         "pushq %%rbx\n\t"
@@ -67,7 +77,7 @@ namespace pirn::arch {
 
 // As switch_to, for a stack that will never go on.
 [[noreturn, gnu::always_inline]] inline void jump_to(context* to, void* word) {
-    asm volatile("jmp __pirn_jump" : : "D"(to), "d"(word) : "memory");
+    asm volatile(PIRN_ASM_NO_NEED "jmp __pirn_jump" : : "D"(to), "d"(word) : "memory");
     __builtin_unreachable();
 }
 
@@ -75,4 +85,6 @@ namespace pirn::arch {
 
 #undef PIRN_CLOBBER_APX
 #undef PIRN_CLOBBER_AVX512
+#undef PIRN_ASM_NO_NEED
+#undef PIRN_ASM_NEED
 #undef PIRN_ASM_LANDING

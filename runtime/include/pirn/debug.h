@@ -25,7 +25,9 @@ struct stats {
     int procs = 0;
     int threads = 0;                   // Ms that exist
     std::size_t stacks = 0;            // that exist, in use or cached
-    std::size_t stack_bytes = 0;       // address space of all stacks
+    std::size_t segments = 0;          // that stacks have grown by, in use or cached
+    std::size_t stack_bytes = 0;       // address space of all stacks and segments
+    std::uint64_t hops = 0;            // calls that went on on a segment
     std::size_t stacks_max = 0;        // how many guarded stacks fit; 0: no limit but memory
 };
 stats runtime_stats();

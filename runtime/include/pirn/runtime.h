@@ -7,11 +7,18 @@
 #include <functional>
 #include <memory>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
+
+#ifdef PIRN_SPLIT
+// Only the assembler pass of pkg-config pirn understands this; a plain assembler stops here, before
+// code that counts on growing stacks is built without them.
+asm(".pirn_split 1");
+#endif
 
 namespace pirn {
 
@@ -155,6 +162,9 @@ template <class F, class... A>
 
 void run_main(void (*main_fn)(void*), void* arg, const options& o);
 
+// Calls fn(arg) where 64 KB of stack are left.
+void call_large(void (*fn)(void*), void* arg);
+
 }  // namespace detail
 
 // Starts the runtime on the calling thread, with main_fn as the main goroutine, and returns its
@@ -194,6 +204,29 @@ void yield();
 
 // Gives way only if the scheduler asks for it. For long loops.
 void checkpoint();
+
+// Calls f() where at least 64 KB of stack are left, and returns what it returns: on this stack if it
+// has them, else on a segment. For deep code that was not compiled for growing stacks and is not
+// reached by a call (whose stack is seen to by itself), such as inline assembly.
+template <class F>
+decltype(auto) on_large_stack(F&& f) {
+    using result = std::invoke_result_t<F>;
+    if constexpr (std::is_void_v<result>) {
+        detail::call_large(
+            [](void* arg) {
+                std::invoke(std::forward<F>(*static_cast<std::remove_reference_t<F>*>(arg)));
+            },
+            const_cast<void*>(static_cast<const void*>(std::addressof(f))));
+    } else if constexpr (std::is_reference_v<result>) {
+        std::remove_reference_t<result>* out = nullptr;
+        on_large_stack([&] { out = std::addressof(std::invoke(std::forward<F>(f))); });
+        return static_cast<result>(*out);
+    } else {
+        std::optional<result> out;
+        on_large_stack([&] { out.emplace(std::invoke(std::forward<F>(f))); });
+        return result(std::move(*out));
+    }
+}
 
 // Ends the calling goroutine by a forced unwind: destructors run. A catch (...) on the way that
 // does not rethrow, and a noexcept function, are fatal. On a foreign thread: throws panic.

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+// The free segments and the making of new ones.
+#include "stack/segment.h"
+
+#include <bit>
+#include <cerrno>
+#include <mutex>
+
+#include "runtime/base/check.h"
+#include "stack/map.h"
+#include "stack/overflow.h"
+
+namespace pirn::stack {
+namespace {
+
+using arch::segment;
+
+constexpr unsigned k_segment_classes = 24;
+// What a hop may lose to keep the stack pointer's place in a cache line, and what it pushes.
+constexpr std::size_t k_hop_bytes = 128;
+
+// Guarded by `mutex`, which is taken only where a thread's cache has nothing that fits.
+struct global {
+    std::mutex mutex;
+    segment* free = nullptr;        // of the first size, their pages given back
+    unsigned free_count = 0;
+    std::size_t made = 0;           // ever, for the colours
+    segment_stats counts{};
+    std::size_t max_bytes = 256u << 20;
+};
+
+global& the() {
+    static global* const g = new global;  // never destroyed: Ms may end after static destructors
+    return *g;
+}
+
+constexpr std::size_t segment_bytes(unsigned c) { return k_large_bytes << c; }
+
+std::byte* low_end(const segment* s) {
+    return reinterpret_cast<std::byte*>(s->limit) - arch::k_reserve_bytes;
+}
+
+// A colour is less than the smallest size, so the size is the next power of two.
+std::size_t size_of(const segment* s) {
+    return std::bit_ceil(
+        static_cast<std::size_t>(reinterpret_cast<const std::byte*>(s + 1) - low_end(s)));
+}
+
+// The smallest class whose room is `bytes`, not below `at_least`.
+unsigned class_for(std::size_t bytes, std::size_t at_least) {
+    unsigned c = 0;
+    while (segment_bytes(c) < at_least ||
+           segment_bytes(c) - k_colours * k_colour_bytes - sizeof(segment) -
+                   arch::k_reserve_bytes - k_hop_bytes <
+               bytes) {
+        if (++c == k_segment_classes) base::fatalf("stack: a frame of %zu bytes", bytes);
+    }
+    return c;
+}
+
+// `mutex` is held.
+segment* make_segment(unsigned c) {
+    global& g = the();
+    const std::size_t size = segment_bytes(c);
+    std::byte* start = map_region(k_guard_bytes + size);
+    if (start == nullptr || !install_guard(start, k_guard_bytes)) {
+        const int error = errno;
+        g.mutex.unlock();
+        base::fatalf("out of memory for growing a goroutine's stack: %s failed with errno %d after "
+                     "%zu segments",
+                     start == nullptr ? "mmap" : "a guard", error, g.counts.segments);
+    }
+    const std::size_t colour = g.made++ * 5 % k_colours * k_colour_bytes;
+    std::byte* lo = start + k_guard_bytes;
+    auto* s = ::new (lo + size - colour - sizeof(segment)) segment;
+    s->limit = reinterpret_cast<std::uintptr_t>(lo) + arch::k_reserve_bytes;
+    s->room = reinterpret_cast<std::uintptr_t>(s) - s->limit - k_hop_bytes;
+    ++g.counts.segments;
+    g.counts.mapped_bytes += k_guard_bytes + size;
+    return s;
+}
+
+// `mutex` is held.
+void unmap_segment(segment* s) {
+    global& g = the();
+    const std::size_t bytes = k_guard_bytes + size_of(s);
+    --g.counts.segments;
+    g.counts.mapped_bytes -= bytes;
+    unmap_region(low_end(s) - k_guard_bytes, bytes);
+    forget_guards(1);
+}
+
+// `mutex` is held.
+void give_segment(segment* s) {
+    global& g = the();
+    if (size_of(s) != segment_bytes(0) || g.free_count >= k_spare_segments) {
+        unmap_segment(s);
+        return;
+    }
+    // Its page at the top stays: the header is there.
+    auto* page = reinterpret_cast<std::byte*>(reinterpret_cast<std::uintptr_t>(s) /
+                                              k_page_bytes * k_page_bytes);
+    drop_pages(low_end(s), static_cast<std::size_t>(page - low_end(s)));
+    s->next = g.free;
+    g.free = s;
+    ++g.free_count;
+}
+
+void add_segment(std::size_t bytes) {
+    arch::growing_thread* thread = arch::__pirn_thread;
+    const auto* b = static_cast<const block*>(thread->running.get());
+    global& g = the();
+    const std::size_t before = extent_of(*b).bytes;
+    // The next is twice the last, while that is allowed; at least what is needed.
+    std::size_t wanted = b->hops == nullptr ? segment_bytes(0) : 2 * size_of(b->hops);
+    if (before + wanted > g.max_bytes) wanted = segment_bytes(0);
+    const unsigned c = class_for(bytes, wanted);
+    if (before + segment_bytes(c) > g.max_bytes && before + bytes > g.max_bytes)
+        report_exceeded(*b, bytes);
+    std::lock_guard hold(g.mutex);
+    segment* s = g.free;
+    if (c == 0 && s != nullptr) {
+        g.free = s->next;
+        --g.free_count;
+    } else {
+        s = make_segment(c);
+    }
+    s->next = thread->segments;
+    thread->segments = s;
+}
+
+}  // namespace
+
+void prepare_segments(std::size_t max_bytes) {
+    the().max_bytes = max_bytes;
+    arch::__pirn_add_segment = add_segment;
+    arch::__pirn_alloca_report = [](const void* sp) {
+        const auto* b = static_cast<const block*>(arch::__pirn_thread->running.get());
+        report_alloca(*b, static_cast<std::size_t>(lowest(*b) - static_cast<const std::byte*>(sp)));
+    };
+}
+std::size_t max_bytes() { return the().max_bytes; }
+
+void trim_segments(arch::growing_thread& thread, unsigned keep) {
+    segment** at = &thread.segments;
+    for (unsigned kept = 0; *at != nullptr && kept < keep; ++kept) at = &(*at)->next;
+    if (*at == nullptr) return;
+    std::lock_guard hold(the().mutex);
+    while (segment* s = *at) {
+        *at = s->next;
+        give_segment(s);
+    }
+}
+
+extent extent_of(const block& b) {
+    extent e{b.bytes(), 0};
+    for (const segment* s = b.hops; s != nullptr; s = s->below) {
+        e.bytes += size_of(s);
+        ++e.segments;
+    }
+    return e;
+}
+
+segment_stats stats_of_segments() {
+    std::lock_guard hold(the().mutex);
+    return the().counts;
+}
+
+void drop_segments(arch::growth& g) {
+    std::lock_guard hold(the().mutex);
+    while (segment* s = g.hops) {
+        g.hops = s->below;
+        unmap_segment(s);
+    }
+}
+
+void release_segments() {
+    global& g = the();
+    std::lock_guard hold(g.mutex);
+    while (segment* s = g.free) {
+        g.free = s->next;
+        unmap_segment(s);
+    }
+    g.free_count = 0;
+}
+
+}  // namespace pirn::stack
