@@ -8,7 +8,8 @@
 //   morestack.S __pirn_morestack and its entries: a call that does not fit goes on on a segment
 //   frame.h     make_context: the picture of a first frame; resume_point_of: where a parked stack
 //               goes on
-//   cpu.h       pause, cycles, interrupted_sp, the limit word, marker
+//   cpu.h       pause, cycles, interrupted_sp, limit and set_limit, went_through_pass,
+//               shadow_stack_is_on
 //
 // and nothing outside arch/ asks which CPU it is. The folder is chosen by the build.
 #pragma once
@@ -59,7 +60,7 @@ struct growth {
 struct growing_thread {
     base::relaxed_ptr<growth> running;  // the goroutine; null on the thread's own stack
     segment* segments = nullptr;        // a cache: those at hand, newest first
-    base::atomic<std::uint64_t> hops{0};  // how many there were
+    base::atomic<std::uint64_t> hops_left{0};  // until the run time is to look at one
     context g0;                         // the thread's own stack, parked while a goroutine runs
 };
 
@@ -80,10 +81,14 @@ extern "C" {
 // The calling thread's growing_thread, read by morestack. Initial-exec; written by the runtime.
 extern constinit thread_local growing_thread* __pirn_thread [[gnu::tls_model("initial-exec")]];
 // Called by morestack, on the thread's own stack with every register saved, to put a segment with
-// room for `bytes` in front of the thread's cache. Does not return where that cannot be had.
-extern void (*__pirn_add_segment)(std::size_t bytes);
+// room for `bytes` in front of the thread's cache: for a call that returns to `site`. Does not
+// return where that cannot be had. Also called when hops_left has run out.
+extern void (*__pirn_add_segment)(std::size_t bytes, const void* site);
 // Called where alloca has taken the stack pointer to `sp`, below the limit. Does not return.
 extern void (*__pirn_alloca_report)(const void* sp);
+// How far above the limit the stack pointer must be for malloc, free, new and delete: what these
+// need beyond the reserve.
+extern std::size_t __pirn_allocation_bytes;
 // Runs fn(arg) where k_foreign_bytes are left: on this stack or on a segment.
 void __pirn_call_large(void (*fn)(void*), void* arg);
 // Runs fn(arg) on the stack that ends at `top` (16-aligned), leaving the one it is called on for
@@ -139,7 +144,7 @@ static_assert(offsetof(growth, limit) == PIRN_GROWTH_LIMIT);
 static_assert(offsetof(growth, hops) == PIRN_GROWTH_HOPS);
 static_assert(offsetof(growing_thread, running) == PIRN_THREAD_CUR);
 static_assert(offsetof(growing_thread, segments) == PIRN_THREAD_SEGMENTS);
-static_assert(offsetof(growing_thread, hops) == PIRN_THREAD_HOPS);
+static_assert(offsetof(growing_thread, hops_left) == PIRN_THREAD_HOPS_LEFT);
 static_assert(offsetof(growing_thread, g0) + PIRN_CONTEXT_SP == PIRN_THREAD_G0_SP);
 static_assert(k_foreign_bytes == PIRN_FOREIGN_BYTES);
 

@@ -17,7 +17,8 @@ void set_uncaught_hook(uncaught_hook h) {
 }
 
 constinit thread_local growing_thread* __pirn_thread = nullptr;
-void (*__pirn_add_segment)(std::size_t) = nullptr;
+std::size_t __pirn_allocation_bytes = k_foreign_bytes;
+void (*__pirn_add_segment)(std::size_t, const void*) = nullptr;
 void (*__pirn_alloca_report)(const void*) = nullptr;
 
 extern "C" [[gnu::visibility("hidden")]] _Unwind_Reason_Code __pirn_entry_personality(

@@ -208,7 +208,7 @@ stats runtime_stats() {
     lock_guard hold(s->mu);
     r.threads = s->m_count;
     for (const m* other = s->all_ms; other != nullptr; other = other->next_all)
-        r.hops += other->hops.load(std::memory_order_relaxed);
+        r.hops += stack::hops_of(*other);
     return r;
 }
 

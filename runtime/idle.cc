@@ -112,7 +112,7 @@ void tend_segments(m* mp) {
     if (mp->segments == nullptr || mp->segments->next == nullptr) return;
     const std::int64_t now = base::now_ns();
     if (now - mp->trimmed_ns < stack::k_idle_ns) return;
-    const std::uint64_t hops = mp->hops.load(std::memory_order_relaxed);
+    const std::uint64_t hops = stack::hops_of(*mp);
     stack::trim_segments(*mp, hops == mp->hops_before ? 1 : stack::k_cached_segments);
     mp->hops_before = hops;
     mp->trimmed_ns = now;

@@ -16,10 +16,8 @@
 //  9. stacks are unmapped, Ps and Ms freed, handlers restored
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <new>
 
 #include <cxxabi.h>
 #include <pthread.h>
@@ -33,10 +31,13 @@
 #include "runtime/base/clock.h"
 #include "runtime/cpus.h"
 #include "runtime/dump.h"
+#include "runtime/growth.h"
 #include "runtime/netpoll.h"
 #include "runtime/sched.h"
 #include "runtime/self.h"
 #include "runtime/signal.h"
+#include "runtime/stackstat.h"
+#include "runtime/symbol.h"
 #include "runtime/unwind.h"
 #include "runtime/waiter.h"
 #include "stack/segment.h"
@@ -79,6 +80,7 @@ const std::byte* lowest_of_own_stack() {
 
 // The calling thread becomes mp.
 void adopt_thread(m* mp) {
+    look_at_thread();
     mp->tid = static_cast<int>(::gettid());
     mp->eh_globals = reinterpret_cast<eh_globals_image*>(abi::__cxa_get_globals());
     mp->errno_address = &errno;
@@ -120,25 +122,18 @@ void prepare_stacks() {
                        [](void* memory) -> stack::block* { return construct_g(memory); }});
 }
 
-void fatal_dump() { dump_all(STDERR_FILENO); }
-
-// The pass counts on malloc, free, new and delete to need little stack. Their first call may bind
-// a library's own references, which needs much: it is made here.
-void warm_up_allocation() {
-    void* volatile p = ::operator new(1);
-    ::operator delete(p);
-    p = ::operator new(1);
-    ::operator delete(p, std::size_t{1});
-    p = ::operator new[](1);
-    ::operator delete[](p);
-    p = ::operator new[](1);
-    ::operator delete[](p, std::size_t{1});
-    p = std::malloc(1);
-    p = std::realloc(p, 2);
-    std::free(p);
-    p = std::calloc(1, 1);
-    std::free(p);
+// A loop around a call that hops each time pays for the hop each time.
+void warn_of_hot_call(const void* site, double per_second) {
+    char name[512];
+    describe_address(static_cast<const char*>(site) - 1, name, sizeof name);
+    base::report("pirn: warning: a call at %p in %s goes on on a stack segment %.1f million times a "
+                 "second; pirn::on_large_stack around the loop, or a goroutine started with "
+                 "{.stack = 65536}, saves the way there and back\n",
+                 static_cast<const void*>(static_cast<const char*>(site) - 1), name,
+                 per_second / 1e6);
 }
+
+void fatal_dump() { dump_all(STDERR_FILENO); }
 
 struct main_call {
     void (*fn)(void*);
@@ -273,6 +268,7 @@ void clean_up(sched* s) {
     base::set_fatal_hook(nullptr);
     if (!all_joined) return;  // a straggler may touch all of it
     stack::for_each_block([](stack::block* b, void*) { stack::drop_segments(*b); }, nullptr);
+    if (stackstat_on) report_stackstat();
     stack::release_segments();
     stack::release_all();
     free_run(s);
@@ -336,9 +332,11 @@ void run_main(void (*main_fn)(void*), void* arg, const options& o) {
     const int procs = o.procs > 0 ? o.procs : default_procs();
     s->procs.store(static_cast<std::uint32_t>(procs < int{k_max_procs} ? procs : int{k_max_procs}),
                    std::memory_order_relaxed);
-    warm_up_allocation();
+    look_at_process();
     prepare_stacks();
-    stack::prepare_segments(o.max_stack);
+    start_stackstat();
+    stack::prepare_segments(
+        {.max_bytes = o.max_stack, .see_every_hop = stackstat_on, .on_hot_call = warn_of_hot_call});
     install_signal_handlers();
     install_unwind_hooks();
     base::set_fatal_hook(fatal_dump);

@@ -9,6 +9,7 @@
 
 #include "runtime/base/rand.h"
 #include "runtime/g.h"
+#include "stack/segment.h"
 
 namespace pirn::rt {
 
@@ -28,7 +29,7 @@ struct [[gnu::may_alias]] eh_globals_image {
     std::uint64_t uncaught;
 };
 
-struct m : arch::growing_thread {
+struct m : stack::thread {
     // The goroutine that runs; null on g0. The limit word changes with it (sched.cc).
     g* cur() const { return static_cast<g*>(running.get()); }
 

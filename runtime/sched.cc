@@ -23,14 +23,17 @@
 #include "runtime/sched.h"
 
 #include <cerrno>
+#include <cstring>
 
 #include <sched.h>
 #include <unwind.h>
 
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
+#include "runtime/dump.h"
 #include "runtime/netpoll.h"
 #include "runtime/self.h"
+#include "runtime/stackstat.h"
 
 namespace pirn::rt {
 namespace {
@@ -110,6 +113,11 @@ void adopt(p* pp, g* gp, spawn_record* r) {
 g* start_goroutine(p* pp, spawn_record* r) {
     g* gp = static_cast<g*>(pp->stacks.get(class_of(r)));
     gp->limit = gp->own_limit();
+    if (stackstat_on) [[unlikely]]
+        stackstat_begin(gp);
+#ifdef PIRN_CHECKS
+    stack::set_canary(gp);
+#endif
     adopt(pp, gp, r);
     set_status(gp, g_status::idle, g_status::running);
     gp->ending = false;
@@ -179,15 +187,33 @@ struct target {
             g* gp = mp->after_g;
             base::san_destroy(gp->san);
             set_status(gp, g_status::dead, g_status::idle);
+            if (stackstat_on) [[unlikely]]
+                stackstat_end(gp);
+#ifdef PIRN_PERTURB
+            std::memset(gp->lo, 0xdd, static_cast<std::size_t>(gp->hi() - gp->lo));
+#endif
             mp->cpu->stacks.put(gp);
             break;
         }
     }
 }
 
+#ifdef PIRN_CHECKS
+[[noreturn, gnu::noinline]] void report_overrun(const g* gp) {
+    char entry[256];
+    describe_entry(gp, entry, sizeof entry);
+    base::fatalf("stack overflow: goroutine %lu, entry function %s, has written below its block: a "
+                 "function took more stack than the pass or its table of needs says",
+                 static_cast<unsigned long>(gp->id), entry);
+}
+#endif
+
 // Parks the running goroutine and goes on with n (null: g0). Returns when it is resumed, perhaps
 // on another M: nothing read from mp before is valid after.
 [[gnu::always_inline]] inline void switch_away(m* mp, g* gp, qnode* n) {
+#ifdef PIRN_CHECKS
+    if (!stack::canary_stands(gp)) report_overrun(gp);
+#endif
     save_thread_state(mp, gp->carried);
     const target t = aim(mp, n);
     base::san_switch_begin(gp->san, *t.san, false);
@@ -217,7 +243,8 @@ spawn_record* finish() {
     p* pp = mp->cpu;
     pp->finished.add();
     qnode* n = pick_next(pp);
-    if (n != nullptr && n->is_record && gp->size_class == class_of(to_record(n))) {
+    if (n != nullptr && n->is_record && gp->size_class == class_of(to_record(n)) &&
+        !stackstat_on) {
         pp->switches.add();
         forget_exceptions(mp);
         adopt(pp, gp, to_record(n));

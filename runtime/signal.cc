@@ -53,7 +53,7 @@ void pass_on(int number, siginfo_t* info, void* context) {
     base::die();
 }
 
-void look_at_fault(int number, siginfo_t* info, void* context) {
+void on_fault(int number, siginfo_t* info, void* context) {
     m* mp = self();
     const void* sp = arch::interrupted_sp(context);
     if (mp != nullptr && mp->cur() != nullptr) {
@@ -68,31 +68,12 @@ void look_at_fault(int number, siginfo_t* info, void* context) {
     pass_on(number, info, context);
 }
 
-// What a handler does runs on the signal stack, to which the limit word does not belong.
-template <class F>
-[[gnu::always_inline]] inline void off_limits(F f) {
-    const std::uintptr_t before = arch::limit();
-    arch::set_limit(0);
-    f();
-    arch::set_limit(before);
-}
-
-void on_fault(int number, siginfo_t* info, void* context) {
-    PIRN_PLAIN();
-    off_limits([=] { look_at_fault(number, info, context); });
-}
-
 // A write to a broken pipe by io::fd fails with EPIPE and nothing else; anyone else's SIGPIPE does
 // what it does without the library.
-void look_at_sigpipe(int number, siginfo_t* info, void* context) {
+void on_sigpipe(int number, siginfo_t* info, void* context) {
     m* mp = self();
     if (mp != nullptr && mp->writing_fd) return;
     pass_on(number, info, context);
-}
-
-void on_sigpipe(int number, siginfo_t* info, void* context) {
-    PIRN_PLAIN();
-    off_limits([=] { look_at_sigpipe(number, info, context); });
 }
 
 void describe_overflow(const stack::block& b) {

@@ -50,6 +50,7 @@ struct global {
     pool_stats counts{};
     std::size_t free_blocks = 0;   // in regions
     base::atomic<bool> surplus{false};
+    const char* no_small = nullptr;  // why there may be no small blocks
 };
 
 global& the() {
@@ -186,7 +187,11 @@ void set_layout(const layout& l) {
 block* cache::get_slow(std::uint32_t size_class) {
     // Large blocks are made a few at a time: each touches its page.
     constexpr unsigned k_fresh = 8;
-    std::lock_guard hold(the().mutex);
+    std::unique_lock hold(the().mutex);
+    if (size_class == 0 && the().no_small != nullptr) {
+        hold.unlock();
+        base::fatal(the().no_small);
+    }
     if (size_class < k_cached_classes) {
         const std::size_t limit = size_class == 0 ? 0 : guards_max();
         unsigned n = size_class == 0 ? k_batch : k_fresh;
@@ -230,6 +235,11 @@ void cache::drain() {
         l.count = 0;
     }
     update_surplus();
+}
+
+void forbid_small(const char* reason) {
+    std::lock_guard hold(the().mutex);
+    the().no_small = reason;
 }
 
 std::uint32_t large_class(std::size_t bytes) {

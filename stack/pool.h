@@ -62,6 +62,9 @@ class cache {
     list lists_[k_cached_classes];
 };
 
+// From here on the first small block is fatal, with this reason. Null: they may be had again.
+void forbid_small(const char* reason);
+
 // The class of a large block with at least `bytes` usable. Fatal when there is none so large.
 std::uint32_t large_class(std::size_t bytes);
 

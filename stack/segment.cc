@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "runtime/base/check.h"
+#include "runtime/base/clock.h"
 #include "stack/map.h"
 #include "stack/overflow.h"
 
@@ -26,7 +27,8 @@ struct global {
     unsigned free_count = 0;
     std::size_t made = 0;           // ever, for the colours
     segment_stats counts{};
-    std::size_t max_bytes = 256u << 20;
+    // Written at the start of a run only.
+    growth_options options{.max_bytes = 256u << 20};
 };
 
 global& the() {
@@ -74,7 +76,6 @@ segment* make_segment(unsigned c) {
     std::byte* lo = start + k_guard_bytes;
     auto* s = ::new (lo + size - colour - sizeof(segment)) segment;
     s->limit = reinterpret_cast<std::uintptr_t>(lo) + arch::k_reserve_bytes;
-    s->room = reinterpret_cast<std::uintptr_t>(s) - s->limit - k_hop_bytes;
     ++g.counts.segments;
     g.counts.mapped_bytes += k_guard_bytes + size;
     return s;
@@ -106,43 +107,112 @@ void give_segment(segment* s) {
     ++g.free_count;
 }
 
-void add_segment(std::size_t bytes) {
-    arch::growing_thread* thread = arch::__pirn_thread;
-    const auto* b = static_cast<const block*>(thread->running.get());
+std::size_t room_of(const segment* s) {
+    return reinterpret_cast<std::uintptr_t>(s) - s->limit - k_hop_bytes;
+}
+
+// Takes one with room for `bytes` out of the thread's cache.
+segment* take_cached(thread& t, std::size_t bytes) {
+    for (segment** at = &t.segments; *at != nullptr; at = &(*at)->next) {
+        segment* s = *at;
+        if (room_of(s) < bytes) continue;
+        *at = s->next;
+        return s;
+    }
+    return nullptr;
+}
+
+// From the free ones or from the kernel. Fatal where the stack may not grow that far.
+segment* take_new(const block& b, std::size_t bytes) {
     global& g = the();
-    const std::size_t before = extent_of(*b).bytes;
+    const std::size_t most = g.options.max_bytes;
+    const std::size_t before = extent_of(b).bytes;
     // The next is twice the last, while that is allowed; at least what is needed.
-    std::size_t wanted = b->hops == nullptr ? segment_bytes(0) : 2 * size_of(b->hops);
-    if (before + wanted > g.max_bytes) wanted = segment_bytes(0);
+    std::size_t wanted = b.hops == nullptr ? segment_bytes(0) : 2 * size_of(b.hops);
+    if (before + wanted > most) wanted = segment_bytes(0);
     const unsigned c = class_for(bytes, wanted);
-    if (before + segment_bytes(c) > g.max_bytes && before + bytes > g.max_bytes)
-        report_exceeded(*b, bytes);
+    if (before + segment_bytes(c) > most && before + bytes > most) report_exceeded(b, bytes);
     std::lock_guard hold(g.mutex);
     segment* s = g.free;
-    if (c == 0 && s != nullptr) {
-        g.free = s->next;
-        --g.free_count;
-    } else {
-        s = make_segment(c);
+    if (c != 0 || s == nullptr) return make_segment(c);
+    g.free = s->next;
+    --g.free_count;
+    return s;
+}
+
+// hops_left has run out: k_hops_between_looks are over, or k_hops_between_samples while they come so
+// fast that it is worth while to see whether one call makes most of them.
+void look_at_hops(thread& t, const void* site) {
+    constexpr std::uint64_t k_hops_between_looks = 1'000'000;
+    constexpr std::uint64_t k_hops_between_samples = 997;
+    constexpr unsigned k_samples = 16;
+    constexpr unsigned k_most = 12;
+    const std::int64_t now = base::now_ns();
+    const bool fast = now - t.looked_ns < 1'000'000'000;
+    const bool sampling = t.samples != 0;
+    const double per_second = 1e9 * static_cast<double>(k_hops_between_looks) /
+                              static_cast<double>(now - t.looked_ns + 1);
+    std::uint64_t next = k_hops_between_looks;
+    if (sampling) {
+        t.repeats = site == t.suspect ? t.repeats + 1 : 0;
+        t.suspect = site;
+        if (t.repeats >= k_most && the().options.on_hot_call != nullptr) {
+            the().options.on_hot_call(site, t.per_second);
+            t.samples = 1;
+            t.repeats = 0;
+        }
+        if (--t.samples != 0) next = k_hops_between_samples;
+    } else if (t.looked_ns != 0 && fast) {
+        t.per_second = per_second;
+        t.samples = k_samples;
+        t.repeats = 0;
+        next = k_hops_between_samples;
     }
-    s->next = thread->segments;
-    thread->segments = s;
+    t.looked_ns = now;
+    // Relaxed: a statistic.
+    t.hops.store(hops_of(t), std::memory_order_relaxed);
+    t.granted = next;
+    t.hops_left.store(next, std::memory_order_relaxed);
+}
+
+void add_segment(std::size_t bytes, const void* site) {
+    auto& t = static_cast<thread&>(*arch::__pirn_thread);
+    auto& b = static_cast<block&>(*t.running.get());
+    constexpr std::uint64_t k_run_out = ~std::uint64_t{0};
+    if (t.hops_left.load(std::memory_order_relaxed) == k_run_out) {
+        look_at_hops(t, site);
+    } else {
+        t.hops.store(t.hops.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    }
+    const std::size_t deep = extent_of(b).bytes + bytes;
+    if (deep > b.high_water) b.high_water = deep;
+    segment* s = take_cached(t, bytes);
+    if (s == nullptr) s = take_new(b, bytes);
+    // Without room in sight, the next hop comes here as well.
+    s->room = the().options.see_every_hop ? 0 : room_of(s);
+    s->next = t.segments;
+    t.segments = s;
 }
 
 }  // namespace
 
-void prepare_segments(std::size_t max_bytes) {
-    the().max_bytes = max_bytes;
+std::uint64_t hops_of(const thread& t) {
+    const std::uint64_t left = t.hops_left.load(std::memory_order_relaxed);
+    return t.hops.load(std::memory_order_relaxed) + (t.granted - left);
+}
+
+void prepare_segments(const growth_options& o) {
+    the().options = o;
     arch::__pirn_add_segment = add_segment;
     arch::__pirn_alloca_report = [](const void* sp) {
         const auto* b = static_cast<const block*>(arch::__pirn_thread->running.get());
         report_alloca(*b, static_cast<std::size_t>(lowest(*b) - static_cast<const std::byte*>(sp)));
     };
 }
-std::size_t max_bytes() { return the().max_bytes; }
+std::size_t max_bytes() { return the().options.max_bytes; }
 
-void trim_segments(arch::growing_thread& thread, unsigned keep) {
-    segment** at = &thread.segments;
+void trim_segments(thread& t, unsigned keep) {
+    segment** at = &t.segments;
     for (unsigned kept = 0; *at != nullptr && kept < keep; ++kept) at = &(*at)->next;
     if (*at == nullptr) return;
     std::lock_guard hold(the().mutex);

@@ -10,12 +10,33 @@
 
 namespace pirn::stack {
 
-// From here on stacks can grow: each to max_bytes, all its segments together.
-void prepare_segments(std::size_t max_bytes);
+// A thread that runs goroutines, as far as their stacks go. Owned by the thread; `hops` is read by
+// anyone.
+struct thread : arch::growing_thread {
+    base::atomic<std::uint64_t> hops{0};   // up to the last look
+    std::uint64_t granted = 0;             // what hops_left was then
+    std::int64_t looked_ns = 0;
+    double per_second = 0;
+    const void* suspect = nullptr;         // the site of the last sample
+    unsigned samples = 0;                  // still to be taken, while hops are many
+    unsigned repeats = 0;                  // samples that were the suspect's
+};
+// How many hops there were on a thread.
+std::uint64_t hops_of(const thread& t);
+
+struct growth_options {
+    std::size_t max_bytes;  // a goroutine's stack may grow to this, all its segments together
+    // For high-water marks: every hop is seen by the run time, and takes 100 times as long.
+    bool see_every_hop = false;
+    // Called once for a call that hops more than a million times a second.
+    void (*on_hot_call)(const void* site, double per_second) = nullptr;
+};
+// From here on stacks can grow.
+void prepare_segments(const growth_options& o);
 std::size_t max_bytes();
 
 // Gives back all of a thread's cached segments but the first `keep`. By the thread itself.
-void trim_segments(arch::growing_thread& thread, unsigned keep);
+void trim_segments(thread& t, unsigned keep);
 
 // The lowest usable byte of the stack that a goroutine is on now.
 inline std::byte* lowest(const arch::growth& g) {

@@ -58,6 +58,7 @@ constexpr std::size_t class_bytes(std::uint32_t size_class) {
 struct block : arch::growth {
     std::byte* lo = nullptr;        // the lowest usable byte
     block* next_free = nullptr;     // in a cache or a region
+    std::size_t high_water = 0;     // most bytes on all its stacks, as far as hops were seen
     std::uint32_t region = 0;       // which of its class
     std::uint8_t size_class = 0;
     std::uint8_t in_use = 0;        // 1 while a goroutine has it
@@ -70,6 +71,16 @@ struct block : arch::growth {
         return reinterpret_cast<std::uintptr_t>(lo) + arch::k_reserve_bytes;
     }
 };
+
+// A word at the lower end of a small block, which nothing should ever reach. For builds with checks.
+inline constexpr std::uint64_t k_canary = 0x5eed'dead'5eed'beef;
+inline void set_canary(block* b) {
+    if (b->size_class == 0) *reinterpret_cast<volatile std::uint64_t*>(b->lo) = k_canary;
+}
+inline bool canary_stands(const block* b) {
+    return b->size_class != 0 ||
+           *reinterpret_cast<const volatile std::uint64_t*>(b->lo) == k_canary;
+}
 
 // Set once before the first block is made: the size of the object that derives from block, and how
 // it is constructed in place for a block that is handed out for the first time.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// aarch64: a polite spin and a cheap time stamp.
+// aarch64: a polite spin, a cheap time stamp, and what C++ cannot say of growing stacks.
 #pragma once
 
+#include <sys/prctl.h>
 #include <ucontext.h>
 
 #include <cstddef>
@@ -52,6 +53,13 @@ inline bool went_through_pass(const void* entry) {
     std::uint32_t word;
     __builtin_memcpy(&word, static_cast<const char*>(entry) - sizeof word, sizeof word);
     return word == PIRN_MARKER;
+}
+
+// Whether the kernel keeps a shadow stack for the calling thread, which no switch carries.
+inline bool shadow_stack_is_on() {
+    constexpr int k_get_shadow_stack_status = 74;
+    unsigned long features = 0;
+    return ::prctl(k_get_shadow_stack_status, &features, 0, 0, 0) == 0 && (features & 1) != 0;
 }
 
 }  // namespace pirn::arch

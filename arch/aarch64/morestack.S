@@ -77,6 +77,10 @@ __pirn_morestack0:
         ldr     x14, [x13, #PIRN_SEGMENT_ROOM]
         cmp     x14, x9
         b.lo    .Lslow
+        ldr     x14, [x12, #PIRN_THREAD_HOPS_LEFT]
+        subs    x14, x14, #1
+        str     x14, [x12, #PIRN_THREAD_HOPS_LEFT]
+        b.lo    .Lslow
         ldr     x14, [x13, #PIRN_SEGMENT_NEXT]
         str     x14, [x12, #PIRN_THREAD_SEGMENTS]
         // The new sp lies as the old one does in its cache line: over-aligned arguments and
@@ -87,7 +91,10 @@ __pirn_morestack0:
         sub     x14, x14, #64
 
 // x10 = where to go on, x11 = the control block, x12 = the thread, x13 = the segment, x14 = the new
-// sp, x16 = the old one.
+// sp, x16 = the old one. Debuggers let a stack go on anywhere else from a function of this name,
+// and from no other.
+        .type   __morestack, %function
+__morestack:
 .Lgo:
         ldr     x17, [x12, #PIRN_THREAD_CUR]
         stp     x29, x30, [x13, #PIRN_SEGMENT_FP]
@@ -98,9 +105,6 @@ __pirn_morestack0:
         ldr     x9, [x13, #PIRN_SEGMENT_LIMIT]
         stp     x9, x13, [x17, #PIRN_GROWTH_LIMIT]      // and HOPS
         str     x9, [x11, #PIRN_LIMIT_WORD]
-        ldr     x9, [x12, #PIRN_THREAD_HOPS]
-        add     x9, x9, #1
-        str     x9, [x12, #PIRN_THREAD_HOPS]
         mov     x29, x13
         .cfi_remember_state
         .cfi_escape 0x0f, 3, 0x8d, PIRN_SEGMENT_SP, 0x06        // CFA = *(x29 + SP)
@@ -157,6 +161,10 @@ __pirn_morestack0:
         ldr     x14, [x13, #PIRN_SEGMENT_ROOM]
         cmp     x14, x9
         b.lo    .Lslow_with_arguments
+        ldr     x14, [x12, #PIRN_THREAD_HOPS_LEFT]
+        subs    x14, x14, #1
+        str     x14, [x12, #PIRN_THREAD_HOPS_LEFT]
+        b.lo    .Lslow_with_arguments
 
 // x10 = where to go on, x11 = the control block, x12 = the thread, x13 = the segment, x16 = the old
 // sp, x17 = how many bytes of arguments to copy, a multiple of 8.
@@ -174,8 +182,9 @@ __pirn_morestack0:
         str     x9, [x14, x17]
         b       1b
 
-// No segment at hand is large enough: the run time is asked for one, on the thread's own stack, with
-// every register kept, the vector registers too. x9 = bytes needed, arguments included.
+// No segment at hand is large enough, or it is time for the run time to look at this hop: it is
+// called, on the thread's own stack, with every register kept, the vector registers too. x9 = bytes
+// needed, arguments included.
 .Lslow:
         mov     x17, #0
 .Lslow_with_arguments:
@@ -199,6 +208,7 @@ __pirn_morestack0:
         VECTORS stp
         str     xzr, [x11, #PIRN_LIMIT_WORD]
         mov     x0, x9
+        mov     x1, x30
         adrp    x16, __pirn_add_segment
         ldr     x16, [x16, :lo12:__pirn_add_segment]
         blr     x16
@@ -219,6 +229,7 @@ __pirn_morestack0:
         add     x16, sp, #ARGUMENTS
         b       .Ltake
         .cfi_endproc
+        .size   __morestack, .-__morestack
         .size   __pirn_morestack0, .-__pirn_morestack0
 
 // Entered from a function's check whose needs do not fit the common form. x9 = bytes needed / 16 in
@@ -272,6 +283,53 @@ __pirn_foreign:
         .cfi_endproc
         .size   __pirn_foreign, .-__pirn_foreign
 
+// malloc and its kin, called by code that went through the pass: these names take the place of the
+// thunks that its objects carry. They need little stack, and how little is known only at the start,
+// when it is seen whose malloc it is (arch.h). operator new throws where it fails, which needs much
+// more: what may fail in earnest has room.
+.macro ALLOCATION name, throws=0
+        .globl  "__split$\name"
+        .hidden "__split$\name"
+        .type   "__split$\name", %function
+        .globl  "__splita$\name"
+        .hidden "__splita$\name"
+        .type   "__splita$\name", %function
+        .p2align 4
+"__split$\name":
+"__splita$\name":
+        .cfi_startproc
+        LANDING
+        adrp    x17, __pirn_allocation_bytes
+        ldr     x17, [x17, :lo12:__pirn_allocation_bytes]
+        .if     \throws
+        mov     x16, #PIRN_FOREIGN_BYTES
+        cmp     x0, x16
+        csel    x17, x16, x17, hi
+        .endif
+        mrs     x16, tpidr_el0
+        ldr     x16, [x16, #PIRN_LIMIT_WORD]
+        add     x16, x16, x17
+        cmp     sp, x16
+        b.lo    2f
+        b       \name
+2:      adrp    x10, :got:\name
+        ldr     x10, [x10, :got_lo12:\name]
+        b       __pirn_foreign0
+        .cfi_endproc
+        .size   "__split$\name", .-"__split$\name"
+        .size   "__splita$\name", .-"__splita$\name"
+.endm
+        ALLOCATION malloc
+        ALLOCATION calloc
+        ALLOCATION realloc
+        ALLOCATION free
+        ALLOCATION _Znwm, 1             // operator new(unsigned long)
+        ALLOCATION _Znam, 1             // operator new[](unsigned long)
+        ALLOCATION _ZdlPv               // operator delete(void*)
+        ALLOCATION _ZdaPv               // operator delete[](void*)
+        ALLOCATION _ZdlPvm              // operator delete(void*, unsigned long)
+        ALLOCATION _ZdaPvm              // operator delete[](void*, unsigned long)
+
 // void __pirn_call_large(void (*fn)(void*) /*x0*/, void* arg /*x1*/)
 // A tail call of fn(arg) where k_foreign_bytes are left.
         .globl  __pirn_call_large
@@ -304,9 +362,9 @@ __pirn_fixlimit:
         .cfi_def_cfa_offset 32
         stp     x2, x3, [sp, #16]
         THREAD  x1, x0
-        cbz     x1, 2f
+        cbz     x1, 4f
         ldr     x2, [x1, #PIRN_THREAD_CUR]
-        cbz     x2, 2f
+        cbz     x2, 4f
 1:      ldr     x3, [x2, #PIRN_GROWTH_HOPS]
         cbz     x3, 2f
         cmp     sp, x3                  // above its upper end?
@@ -318,12 +376,13 @@ __pirn_fixlimit:
         str     x16, [x2, #PIRN_GROWTH_HOPS]
         ldr     x16, [x3, #PIRN_SEGMENT_LIMIT_BEFORE]
         str     x16, [x2, #PIRN_GROWTH_LIMIT]
-        str     x16, [x0, #PIRN_LIMIT_WORD]
         ldr     x16, [x1, #PIRN_THREAD_SEGMENTS]
         str     x16, [x3, #PIRN_SEGMENT_NEXT]
         str     x3, [x1, #PIRN_THREAD_SEGMENTS]
         b       1b
-2:      ldp     x2, x3, [sp, #16]
+2:      ldr     x16, [x2, #PIRN_GROWTH_LIMIT]   // 0 after a jump out of a signal handler
+        str     x16, [x0, #PIRN_LIMIT_WORD]
+4:      ldp     x2, x3, [sp, #16]
         ldp     x0, x1, [sp], #32
         .cfi_def_cfa_offset 0
         ret

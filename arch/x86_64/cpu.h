@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// x86-64: a polite spin and a cheap time stamp.
+// x86-64: a polite spin, a cheap time stamp, and what C++ cannot say of growing stacks.
 #pragma once
 
+#include <sys/syscall.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -41,6 +43,13 @@ inline bool went_through_pass(const void* entry) {
     std::uint32_t word;
     __builtin_memcpy(&word, static_cast<const char*>(entry) - sizeof word, sizeof word);
     return word == PIRN_MARKER;
+}
+
+// Whether the kernel keeps a shadow stack for the calling thread, which no switch carries.
+inline bool shadow_stack_is_on() {
+    constexpr int k_arch_shstk_status = 0x5005;
+    unsigned long features = 0;
+    return ::syscall(SYS_arch_prctl, k_arch_shstk_status, &features) == 0 && (features & 1) != 0;
 }
 
 }  // namespace pirn::arch

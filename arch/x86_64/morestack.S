@@ -59,6 +59,8 @@ __pirn_morestack0:
         jz      .Lslow
         cmpq    %rcx, PIRN_SEGMENT_ROOM(%rdi)
         jb      .Lslow
+        subq    $1, PIRN_THREAD_HOPS_LEFT(%rsi)
+        jc      .Lslow
         // The new sp lies as the old one does in its cache line: over-aligned arguments and
         // frames that count on 16 bytes find what they found.
         leaq    ARGUMENTS(%rsp), %r11
@@ -67,7 +69,10 @@ __pirn_morestack0:
         movq    PIRN_SEGMENT_NEXT(%rdi), %rcx
         movq    %rcx, PIRN_THREAD_SEGMENTS(%rsi)
 
-// rdi = the segment, rsi = the thread, r11 = the new sp, r10 = where to go on.
+// rdi = the segment, rsi = the thread, r11 = the new sp, r10 = where to go on. Debuggers let a stack
+// go on anywhere else from a function of this name, and from no other.
+        .type   __morestack, @function
+__morestack:
 .Lgo:
         movq    PIRN_THREAD_CUR(%rsi), %rcx
         movq    %rbp, PIRN_SEGMENT_FP(%rdi)
@@ -81,7 +86,6 @@ __pirn_morestack0:
         movq    %rdi, PIRN_GROWTH_HOPS(%rcx)
         movq    PIRN_SEGMENT_LIMIT(%rdi), %rax
         movq    %rax, PIRN_GROWTH_LIMIT(%rcx)
-        incq    PIRN_THREAD_HOPS(%rsi)
         movq    %rdi, %rbp
         .cfi_remember_state
         .cfi_escape 0x0f, 5, 0x76, PIRN_SEGMENT_SP, 0x06, 0x23, 8   // CFA = *(rbp + SP) + 8
@@ -141,6 +145,8 @@ __pirn_morestack0:
         jz      .Lslow_with_arguments
         cmpq    %rcx, PIRN_SEGMENT_ROOM(%rdi)
         jb      .Lslow_with_arguments
+        subq    $1, PIRN_THREAD_HOPS_LEFT(%rsi)
+        jc      .Lslow_with_arguments
 
 // rdi = the segment, rsi = the thread, rax = how many bytes of arguments to copy, a multiple of 8.
 .Ltake:
@@ -165,8 +171,9 @@ __pirn_morestack0:
         .cfi_adjust_cfa_offset -8
         jmp     .Lgo
 
-// No segment at hand is large enough: the run time is asked for one, on the thread's own stack, with
-// every register kept, the vector registers too. rcx = bytes needed.
+// No segment at hand is large enough, or it is time for the run time to look at this hop: it is
+// called, on the thread's own stack, with every register kept, the vector registers too. rcx = bytes
+// needed.
 .Lslow:
         xorl    %eax, %eax
 .Lslow_with_arguments:
@@ -184,6 +191,7 @@ __pirn_morestack0:
         pushq   %rdx
         pushq   %r8
         pushq   %r9
+        movq    RETURN_ADDRESS(%rdi), %rsi
         movq    %rcx, %rdi
         subq    __pirn_vector_area_bytes(%rip), %rsp
         andq    $-64, %rsp
@@ -221,6 +229,7 @@ __pirn_morestack0:
         movq    PIRN_THREAD_SEGMENTS(%rsi), %rdi
         jmp     .Ltake
         .cfi_endproc
+        .size   __morestack, .-__morestack
         .size   __pirn_morestack0, .-__pirn_morestack0
 
 // Entered from a function's check whose needs do not fit the common form. r11d = bytes needed / 16
@@ -304,6 +313,54 @@ __pirn_foreign:
         .cfi_endproc
         .size   __pirn_foreign, .-__pirn_foreign
 
+// malloc and its kin, called by code that went through the pass: these names take the place of the
+// thunks that its objects carry. They need little stack, and how little is known only at the start,
+// when it is seen whose malloc it is (arch.h). operator new throws where it fails, which needs much
+// more: what may fail in earnest has room.
+.macro ALLOCATION name, throws=0
+        .globl  "__split$\name"
+        .hidden "__split$\name"
+        .type   "__split$\name", @function
+        .globl  "__splita$\name"
+        .hidden "__splita$\name"
+        .type   "__splita$\name", @function
+        .p2align 4
+"__split$\name":
+"__splita$\name":
+        .cfi_startproc
+        LANDING
+        movq    %rsp, %r11
+        .if     \throws
+        cmpq    $PIRN_FOREIGN_BYTES, %rdi
+        ja      1f
+        .endif
+        subq    __pirn_allocation_bytes(%rip), %r11
+        cmpq    %fs:PIRN_LIMIT_WORD, %r11
+        jb      2f
+        jmp     \name@PLT
+        .if     \throws
+1:      subq    $PIRN_FOREIGN_BYTES, %r11
+        cmpq    %fs:PIRN_LIMIT_WORD, %r11
+        jb      2f
+        jmp     \name@PLT
+        .endif
+2:      movq    \name@GOTPCREL(%rip), %r11
+        jmp     __pirn_foreign0
+        .cfi_endproc
+        .size   "__split$\name", .-"__split$\name"
+        .size   "__splita$\name", .-"__splita$\name"
+.endm
+        ALLOCATION malloc
+        ALLOCATION calloc
+        ALLOCATION realloc
+        ALLOCATION free
+        ALLOCATION _Znwm, 1             // operator new(unsigned long)
+        ALLOCATION _Znam, 1             // operator new[](unsigned long)
+        ALLOCATION _ZdlPv               // operator delete(void*)
+        ALLOCATION _ZdaPv               // operator delete[](void*)
+        ALLOCATION _ZdlPvm              // operator delete(void*, unsigned long)
+        ALLOCATION _ZdaPvm              // operator delete[](void*, unsigned long)
+
 // void __pirn_call_large(void (*fn)(void*) /*rdi*/, void* arg /*rsi*/)
 // A tail call of fn(arg) where k_foreign_bytes are left.
         .globl  __pirn_call_large
@@ -340,10 +397,10 @@ __pirn_fixlimit:
         movq    __pirn_thread@GOTTPOFF(%rip), %rsi
         movq    %fs:(%rsi), %rsi
         testq   %rsi, %rsi
-        jz      2f
+        jz      4f
         movq    PIRN_THREAD_CUR(%rsi), %rcx
         testq   %rcx, %rcx
-        jz      2f
+        jz      4f
 1:      movq    PIRN_GROWTH_HOPS(%rcx), %rdi
         testq   %rdi, %rdi
         jz      2f
@@ -355,12 +412,13 @@ __pirn_fixlimit:
         movq    %rax, PIRN_GROWTH_HOPS(%rcx)
         movq    PIRN_SEGMENT_LIMIT_BEFORE(%rdi), %rax
         movq    %rax, PIRN_GROWTH_LIMIT(%rcx)
-        movq    %rax, %fs:PIRN_LIMIT_WORD
         movq    PIRN_THREAD_SEGMENTS(%rsi), %rax
         movq    %rax, PIRN_SEGMENT_NEXT(%rdi)
         movq    %rdi, PIRN_THREAD_SEGMENTS(%rsi)
         jmp     1b
-2:      popq    %rdi
+2:      movq    PIRN_GROWTH_LIMIT(%rcx), %rax   // 0 after a jump out of a signal handler
+        movq    %rax, %fs:PIRN_LIMIT_WORD
+4:      popq    %rdi
         popq    %rsi
         popq    %rcx
         popq    %rax

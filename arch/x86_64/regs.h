@@ -50,7 +50,7 @@
 #define PIRN_GROWTH_HOPS 8
 #define PIRN_THREAD_CUR 0
 #define PIRN_THREAD_SEGMENTS 8
-#define PIRN_THREAD_HOPS 16
+#define PIRN_THREAD_HOPS_LEFT 16
 #define PIRN_THREAD_G0_SP 32
 
 // Below a call of code that did not go through the pass.

@@ -48,7 +48,7 @@ def no_cpu_ifdef(tree):
 def one_thread_local(tree):
     """one thread_local in the project"""
     places = [(file.path, line) for file, _, line in
-              matches(inside(tree), re.compile(r"\b(?:thread_local|__thread)\b"), "bare")]
+              matches(inside(tree), re.compile(r"(?<!extern constinit )\b(?:thread_local|__thread)\b"), "bare")]
     for path, line in places[1:]:
         yield path, line, f"a second thread_local; the project's one is {places[0][0]}"
 
