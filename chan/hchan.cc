@@ -323,7 +323,8 @@ void hchan_close(hchan* c) {
             if (w == nullptr) w = dequeue(c->sendq);
             if (w == nullptr) break;
             w->success = false;
-            woken[n++] = w->owner;
+            woken[n] = w->owner;
+            woken[n++].prefetch();
         }
         const bool more = n == k_batch;
         if (more && !held) {

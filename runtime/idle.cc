@@ -24,6 +24,7 @@
 // letting the sleeper poll by timeouts alone (latency, and an idle process that never sleeps).
 #include <algorithm>
 
+#include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
 #include "runtime/netpoll.h"
@@ -85,6 +86,7 @@ qnode* take_global(sched* s, p* pp, std::size_t most) {
     qnode* first = s->global.pop_front();
     for (; n > 1; --n) {
         qnode* more = s->global.pop_front();
+        if (!more->is_record) prefetch_goroutine(more);
         if (!pp->queue.push(more)) {
             // Cannot be: the ring was empty. Keep it all the same.
             s->global.push_back(more);
@@ -124,9 +126,15 @@ void give_back_stacks(m* mp) {
     if (!stack::has_surplus()) return;
     {
         lock_guard hold(mp->owner->mu);
-        for (p* pp = mp->owner->idle_ps; pp != nullptr; pp = pp->next_idle) pp->stacks.drain();
+        for (p* pp = mp->owner->idle_ps; pp != nullptr; pp = pp->next_idle) {
+            pp->stacks.drain();
+            pp->records.drain();
+        }
     }
-    stack::trim();
+    // A peak is over: what it has left elsewhere goes as well.
+    if (!stack::trim()) return;
+    trim_records();
+    base::give_back();
 }
 
 // The look around that is due every so many decisions: global queue, network.
@@ -577,6 +585,7 @@ void change_procs(sched* s, std::uint32_t n) {
         // ORD(ps): acquire; pairs with the release in make_p.
         move_timers(unused[i], s->ps[0].load(std::memory_order_acquire));
         unused[i]->stacks.drain();
+        unused[i]->records.drain();
     }
     wake_from_outside(s);
 }
@@ -586,6 +595,7 @@ void retire_p(sched* s, p* pp) {
     if (qnode* n = pp->queue.take_next(false)) list.push_back(n);
     while (qnode* n = pp->queue.pop(false)) list.push_back(n);
     pp->stacks.drain();
+    pp->records.drain();
     // ORD(ps): acquire; pairs with the release in make_p.
     move_timers(pp, s->ps[0].load(std::memory_order_acquire));
     if (!list.empty()) queue_global(s, std::move(list));

@@ -230,10 +230,7 @@ void drop_parked(stack::block* b, void*) {
 }
 
 void free_p(p* pp) {
-    while (spawn_record* r = pp->records) {
-        pp->records = static_cast<spawn_record*>(r->next);
-        base::deallocate(r);
-    }
+    pp->records.drain();
     base::deallocate(pp->timers.items);
     base::destroy(pp);
 }
@@ -248,6 +245,7 @@ void free_run(sched* s) {
         if (pp != nullptr) free_p(pp);
     }
     base::destroy(s);
+    release_records();
 }
 
 // Steps 6 to 9.

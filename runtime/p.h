@@ -8,6 +8,7 @@
 #include "runtime/base/cacheline.h"
 #include "runtime/g.h"
 #include "runtime/lock.h"
+#include "runtime/records.h"
 #include "runtime/runq.h"
 #include "runtime/timer.h"
 #include "stack/pool.h"
@@ -56,8 +57,7 @@ struct alignas(base::k_cache_line_bytes) p {
     std::uint32_t id = 0;
     bool alone = true;             // no other P exists, so no thief does
     stack::cache stacks;
-    spawn_record* records = nullptr;  // of the common size
-    std::uint32_t record_count = 0;
+    record_cache records;
     std::uint64_t next_id = 0, end_id = 0;  // goroutine ids, taken in batches
     counter spawned, finished, switches, steals, fired;
 

@@ -67,6 +67,12 @@ class who {
     bool is_thread() const { return (word_ & k_mask) == k_thread; }
     g* goroutine() const { return reinterpret_cast<g*>(word_ & ~k_mask); }
     note* thread() const { return reinterpret_cast<note*>(word_ & ~k_mask); }
+    // For who wakes many: has what ready() touches on its way to the cache.
+    void prefetch() const {
+        const char* at = reinterpret_cast<const char*>(word_ & ~k_mask);
+        __builtin_prefetch(at, 1);
+        __builtin_prefetch(at + 64, 1);
+    }
 
   private:
     static constexpr std::uintptr_t k_thread = 1, k_coroutine = 2, k_mask = 3;

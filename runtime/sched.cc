@@ -440,21 +440,13 @@ namespace detail {
 void call_large(void (*fn)(void*), void* arg) { arch::__pirn_call_large(fn, arg); }
 
 spawn_record* new_record(std::size_t bytes, std::size_t align) {
-    constexpr std::size_t k_common = sizeof(spawn_record) + spawn_record::k_inline_bytes;
     constexpr std::size_t k_align = 16;
     static_assert(sizeof(spawn_record) == 64, "two cache lines with the closure");
     m* mp = self();
     if (mp == nullptr && !sched_ref()) throw panic("go outside any runtime: call pirn::run first");
     if (bytes <= spawn_record::k_inline_bytes && align <= k_align) [[likely]] {
-        spawn_record* r = nullptr;
-        if (mp != nullptr && mp->cpu != nullptr && mp->cpu->records != nullptr) [[likely]] {
-            r = mp->cpu->records;
-            mp->cpu->records = static_cast<spawn_record*>(r->next);
-            --mp->cpu->record_count;
-        } else {
-            r = static_cast<spawn_record*>(base::allocate(k_common));
-        }
-        r = ::new (r) spawn_record;
+        const bool has_p = mp != nullptr && mp->cpu != nullptr;
+        auto* r = ::new (has_p ? mp->cpu->records.get() : take_record()) spawn_record;
         r->closure = r + 1;
         r->pooled = true;
         r->is_record = true;
@@ -469,15 +461,15 @@ spawn_record* new_record(std::size_t bytes, std::size_t align) {
 }
 
 void free_record(spawn_record* r) noexcept {
-    constexpr std::uint32_t k_most = 4096;
-    m* mp = self();
-    if (r->pooled && mp != nullptr && mp->cpu != nullptr && mp->cpu->record_count < k_most) {
-        r->next = mp->cpu->records;
-        mp->cpu->records = r;
-        ++mp->cpu->record_count;
+    if (!r->pooled) [[unlikely]] {
+        base::deallocate(r);
         return;
     }
-    base::deallocate(r);
+    m* mp = self();
+    if (mp != nullptr && mp->cpu != nullptr) [[likely]]
+        mp->cpu->records.put(r);
+    else
+        give_record(r);
 }
 
 void spawn(spawn_record* r) noexcept {

@@ -205,8 +205,8 @@ class aarch64_cpu final : public cpu {
     void put_thunk(std::string& out, std::string_view name, bool arguments,
                    int64_t need) const override;
     void put_fix_limit(std::string& out) const override { put(out, "\tbl\t__pirn_fixlimit\n"); }
-    void put_stack_test(std::string& out, const unit& u, uint32_t at, uint32_t end,
-                        uint32_t id) const override;
+    void put_stack_test(std::string& before, std::string& after, const unit& u, uint32_t at,
+                        uint32_t begin, uint32_t end, uint32_t id) const override;
 
   private:
     static bool is_hint(const statement& s, int n) {
@@ -219,6 +219,7 @@ class aarch64_cpu final : public cpu {
     void access(insn& i, std::string_view op, const operand* o, int n) const;
     void arithmetic(insn& i, std::string_view op, const operand* o, int n) const;
     bool dead(const unit& u, uint32_t at, uint32_t end, int reg) const;
+    bool unused(const unit& u, uint32_t begin, uint32_t end, int reg) const;
 };
 
 bool aarch64_cpu::control(insn& i, std::string_view op, std::string_view args) const {
@@ -421,17 +422,7 @@ bool aarch64_cpu::asm_uses_stack(const statement& s) const {
 
 void aarch64_cpu::put_padding(std::string& out, uint32_t base, uint32_t id, int log2,
                               int max_skip) const {
-    int mask = (1 << log2) - 1;
-    if (base == k_none) {
-        put(out, "\t.p2align\t", log2, "\n\t.skip\t", mask - 3, "\n");
-        return;
-    }
-    put(out, ".Lpirn_g", id, ":\n");
-    std::string gap;
-    put(gap, "((.Lpirn_a", base, "-.Lpirn_g", id, "-4)&", mask, ")");
-    put(out, "\t.skip\t");
-    if (max_skip > 0 && max_skip < mask) put(out, "-(", gap, "<=", max_skip, ")*");
-    put(out, gap, "\n");
+    put_gap(out, base, id, log2, max_skip, "0");
 }
 
 void aarch64_cpu::put_number(std::string& out, std::string_view reg, int64_t n) {
@@ -557,7 +548,7 @@ void aarch64_cpu::put_thunk(std::string& out, std::string_view name, bool argume
 
 // Whether nobody reads the register from statement `at` on before it is written.
 bool aarch64_cpu::dead(const unit& u, uint32_t at, uint32_t end, int reg) const {
-    for (uint32_t k = at; k < end && k < at + 100; ++k) {
+    for (uint32_t k = at; k < end; ++k) {
         const statement& s = u.statements[k];
         if (s.kind == statement_kind::blank || s.kind == statement_kind::directive) continue;
         if (s.kind == statement_kind::label || s.asm_block) return false;
@@ -570,16 +561,32 @@ bool aarch64_cpu::dead(const unit& u, uint32_t at, uint32_t end, int reg) const 
     return false;
 }
 
+// Whether no instruction of the function reads it.
+bool aarch64_cpu::unused(const unit& u, uint32_t begin, uint32_t end, int reg) const {
+    for (uint32_t k = begin; k < end; ++k) {
+        const statement& s = u.statements[k];
+        if (s.section != u.statements[begin].section) continue;
+        if (s.asm_block && s.kind != statement_kind::blank) return false;
+        if (s.kind != statement_kind::instruction) continue;
+        if (decode(s).reads & bit(reg)) return false;
+    }
+    return true;
+}
+
 // Without flags, which may be in use, and in registers that are not.
-void aarch64_cpu::put_stack_test(std::string& out, const unit& u, uint32_t at, uint32_t end,
-                                 uint32_t id) const {
+void aarch64_cpu::put_stack_test(std::string&, std::string& out, const unit& u, uint32_t at,
+                                 uint32_t begin, uint32_t end, uint32_t id) const {
     static constexpr std::string_view names[] = {"x16", "x17", "x15", "x14", "x13",
                                                  "x12", "x11", "x10", "x9"};
     static constexpr int numbers[] = {16, 17, 15, 14, 13, 12, 11, 10, 9};
     std::string_view free[2];
     int found = 0;
     for (size_t k = 0; k < std::size(numbers) && found < 2; ++k) {
-        if (dead(u, at, end, numbers[k])) free[found++] = names[k];
+        int n = numbers[k];
+        // What local functions keep is no concern of x16 and x17, which any call may change.
+        if (dead(u, at + 1, end, n) || (n >= 16 && unused(u, begin, end, n))) {
+            free[found++] = names[k];
+        }
     }
     bool save = found < 2;
     if (save) {
@@ -589,7 +596,7 @@ void aarch64_cpu::put_stack_test(std::string& out, const unit& u, uint32_t at, u
     }
     put_limit(out, free[0]);
     put(out, "\tmov\t", free[1], ", sp\n\tsub\t", free[1], ", ", free[1], ", ", free[0],
-        "\n\ttbz\t", free[1], ", 63, .Lpirn_t", id, "\n\tbl\t__pirn_alloca_overflow\n.Lpirn_t",
+        "\n\ttbz\t", free[1], ", 63, .Lpirn_t", id, "\n\tb\t__pirn_alloca_overflow\n.Lpirn_t",
         id, ":\n");
     if (save) put(out, "\tldp\tx16, x17, [sp], 16\n");
 }

@@ -231,7 +231,7 @@ std::string source_of(const split::unit& u, uint32_t statement) {
 std::string rewrite(const split::cpu& c, std::string_view text, const arguments& a) {
     split::unit u;
     try {
-        u = split::read(text, c.comment());
+        split::read(u, text, c.comment());
         std::vector<split::frame> frames = split::scan_frames(u, c);
         if (const char* file = getenv("PIRN_SPLIT_FRAMES")) {
             append_to(file, split::frame_list(u, c, frames), O_APPEND);

@@ -90,6 +90,12 @@ struct check {
     bool has_cfi;
 };
 
+// Fills the gap before a function's marker, so that the entry behind it is aligned. `base` is an
+// aligned place before it in the section, if one is known: then the gap is as short as it can be,
+// and is left out where it is longer than max_skip (0: never).
+void put_gap(std::string& out, uint32_t base, uint32_t id, int log2, int max_skip,
+             std::string_view filler);
+
 // A name as it is written in assembly text, with a prefix before it.
 std::string spelled(std::string_view prefix, std::string_view name);
 
@@ -137,9 +143,10 @@ struct cpu {
     virtual void put_thunk(std::string& out, std::string_view name, bool arguments,
                            int64_t need) const = 0;
     virtual void put_fix_limit(std::string& out) const = 0;
-    // After a change of sp. `at` is the next statement, up to `end`: to see what must be kept.
-    virtual void put_stack_test(std::string& out, const unit& u, uint32_t at, uint32_t end,
-                                uint32_t id) const = 0;
+    // Around statement `at` of the function [begin, end), which changes sp: a jump to the run time
+    // if it is now below the limit. Nothing may be stored at sp for that.
+    virtual void put_stack_test(std::string& before, std::string& after, const unit& u,
+                                uint32_t at, uint32_t begin, uint32_t end, uint32_t id) const = 0;
 };
 
 const cpu& x86_64();

@@ -70,7 +70,8 @@ class frame_scan {
     bool lost() { return !sp().is_stack(); }
 
     void cfi(uint32_t at);
-    void label(uint32_t symbol);
+    void label(uint32_t symbol, size_t k);
+    uint64_t kept_by_loop(uint32_t symbol, size_t k) const;
     void inline_asm(const statement& s);
     void instruction(size_t k);
     void addresses(const insn& i);
@@ -182,7 +183,7 @@ frame frame_scan::run() {
                 steps_[k].what.tls = true;  // the call that follows
             }
         } else if (s.kind == statement_kind::label) {
-            if (is_join(s)) label(s.symbol), ++k;
+            if (is_join(s)) label(s.symbol, k++);
         } else {
             instruction(k++);
         }
@@ -229,12 +230,36 @@ void frame_scan::cfi(uint32_t at) {
     }
 }
 
-void frame_scan::label(uint32_t symbol) {
+// The registers that a loop leaves alone, where steps k and on are one without labels inside, and
+// all jumps to its label are its own.
+uint64_t frame_scan::kept_by_loop(uint32_t symbol, size_t k) const {
+    bool any_place = false;
+    for (int8_t r = 0; r < 32; ++r) {
+        any_place |= r != cpu_.sp() && s_.regs[static_cast<size_t>(r)].is_stack();
+    }
+    if (!any_place) return 0;
+    std::string_view name = u_.symbols[symbol].name;
+    uint64_t written = 0, written_at_last_jump = ~0ull;
+    bool inside = true;
+    for (size_t i = k + 1; i < steps_.size(); ++i) {
+        const insn& what = steps_[i].what;
+        inside &= !steps_[i].label;
+        if (steps_[i].label) continue;
+        written |= what.writes;
+        if (what.target != name) continue;
+        if (!inside) return 0;
+        written_at_last_jump = written;
+    }
+    return ~written_at_last_jump;
+}
+
+void frame_scan::label(uint32_t symbol, size_t k) {
     arrival& a = arrivals_[symbol];
     // Registers may come with other values from elsewhere: keep the frame's, and those that are
     // set at one place only.
+    uint64_t kept = a.seen ? 0 : kept_by_loop(symbol, k);
     for (int8_t r = 0; r < 32; ++r) {
-        if (r == cpu_.sp() || r == s_.cfa_register) continue;
+        if (r == cpu_.sp() || r == s_.cfa_register || (kept >> r & 1)) continue;
         if (definitions_[static_cast<size_t>(r)] > 1) s_.regs[static_cast<size_t>(r)] = {};
     }
     holds_sp_ = 0;
@@ -252,7 +277,8 @@ void frame_scan::label(uint32_t symbol) {
         // Reached from below, from a table or from the unwinder: sp is what it is in the body.
         v = place(body_depth_, body_depth_);
     }
-    if (s_.cfa_register == cpu_.sp() && (!reachable_ || lost() || !v.exact())) {
+    bool uncertain = lost() || !v.exact() || (!reachable_ && !a.seen);
+    if (f_.start != k_none && s_.cfa_register == cpu_.sp() && uncertain) {
         int64_t depth = s_.cfa_offset - cpu_.return_address_bytes();
         v = place(depth, depth);
     }
@@ -261,10 +287,7 @@ void frame_scan::label(uint32_t symbol) {
     a.lost = lost();
     a.lo = v.lo;
     a.hi = v.hi;
-    a.step = static_cast<size_t>(
-        std::lower_bound(steps_.begin(), steps_.end(), u_.symbols[symbol].label,
-                         [](const step& s, uint32_t at) { return s.statement < at; }) -
-        steps_.begin());
+    a.step = k;
 }
 
 void frame_scan::inline_asm(const statement& s) {
@@ -292,8 +315,11 @@ void frame_scan::inline_asm(const statement& s) {
         insn i = cpu_.decode(s);
         if (i.writes >> cpu_.sp() & 1) asm_uses_ = true;
         addresses(i);
-    } catch (const char*) {
-        asm_uses_ = true;  // it sets sp in a way of its own
+    } catch (const char* why) {
+        // What jumps where is its own business; it may set sp in a way of its own, though.
+        if (std::string_view(why).find("stack pointer") != std::string_view::npos) {
+            asm_uses_ = true;
+        }
     }
 }
 
@@ -661,7 +687,21 @@ void frame_scan::settle() {
     }
 }
 
+// In data; instructions are looked at where they are decoded.
+static void refuse_pointers_to_setjmp(const unit& u) {
+    if (u.text.find("setjmp") == u.text.npos) return;
+    for (uint32_t i = 0; i < u.statements.size(); ++i) {
+        const statement& s = u.statements[i];
+        if (s.kind != statement_kind::directive || s.asm_block) continue;
+        if (!same(s.op, ".quad") && !same(s.op, ".xword") && !same(s.op, ".8byte")) continue;
+        if (what_is_known(leading_name(s.args)).kind == foreign_kind::sets_jump) {
+            throw not_understood(i, "a pointer to setjmp: call it by its name");
+        }
+    }
+}
+
 std::vector<frame> scan_frames(unit& u, const cpu& c) {
+    refuse_pointers_to_setjmp(u);
     std::vector<frame> frames(u.functions.size());
     std::vector<arrival> arrivals(u.symbols.size());
     label_tables tables(u);

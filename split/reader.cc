@@ -586,12 +586,10 @@ section_words split_section(std::string_view args) {
     return words;
 }
 
-unit read(std::string_view text, char comment) {
-    unit u;
+void read(unit& u, std::string_view text, char comment) {
     u.text = text;
     u.comment = comment;
     reader(u).run();
-    return u;
 }
 
 }  // namespace split

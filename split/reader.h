@@ -115,6 +115,7 @@ section_words split_section(std::string_view args);
 
 // Whether a compiler wrote the text (as its .ident or our own .pirn_split shows).
 bool is_generated(std::string_view text);
-unit read(std::string_view text, char comment);
+// Fills the unit; if it throws, the unit has what came before.
+void read(unit& u, std::string_view text, char comment);
 
 }  // namespace split

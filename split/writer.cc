@@ -32,7 +32,33 @@ std::string spelled(std::string_view prefix, std::string_view name) {
     return out;
 }
 
+void put_gap(std::string& out, uint32_t base, uint32_t id, int log2, int max_skip,
+             std::string_view filler) {
+    int mask = (1 << log2) - 1;
+    if (base == k_none) {
+        put(out, "\t.p2align\t", log2, "\n\t.fill\t", mask - 3, ", 1, ", filler, "\n");
+        return;
+    }
+    std::string gap;
+    put(gap, "((.Lpirn_a", base, "-.Lpirn_g", id, "-4)&", mask, ")");
+    put(out, ".Lpirn_g", id, ":\n\t.fill\t");
+    // A comparison that holds is -1.
+    if (max_skip > 0 && max_skip < mask) put(out, "-(", gap, "<=", max_skip, ")*");
+    put(out, gap, ", 1, ", filler, "\n");
+}
+
 namespace {
+
+// Compilers put a constructor or destructor alone into a group (C1), or together with its twins
+// (C5): one program may have both, and the second names must not clash.
+bool is_structor_group(std::string_view key) {
+    for (size_t i = 2; i + 1 < key.size(); ++i) {
+        bool structor = (key[i - 1] == 'C' && (key[i] == '1' || key[i] == '2')) ||
+                        (key[i - 1] == 'D' && key[i] >= '0' && key[i] <= '2');
+        if (structor && (key[i + 1] == 'E' || key[i + 1] == 'I' || key[i + 1] == 'B')) return true;
+    }
+    return false;
+}
 
 struct edit {
     std::string before, instead, after;
@@ -73,7 +99,7 @@ class writer {
     void site_edit(uint32_t id, const site& s);
     void direct(const site& s, edit& e);
     bool named_here(uint32_t symbol) const;
-    void second_names(std::string& out, std::string_view name) const;
+    void second_names(std::string& out, uint32_t symbol) const;
     void aliases();
     void groups();
     void own_directives();
@@ -105,10 +131,14 @@ bool writer::named_here(uint32_t symbol) const {
     return s.binding == symbol_binding::global || !u_.sections[entry.section].group.empty();
 }
 
-void writer::second_names(std::string& out, std::string_view name) const {
+void writer::second_names(std::string& out, uint32_t id) const {
+    const symbol& s = u_.symbols[id];
+    const symbol& entry = u_.symbols[u_.symbols.resolve(id)];
+    std::string_view group = u_.sections[entry.section].group;
+    std::string_view binding = is_structor_group(group) ? "\t.weak\t" : "\t.globl\t";
     for (std::string_view prefix : {"__split$", "__splita$"}) {
-        std::string second = spelled(prefix, name);
-        put(out, "\t.globl\t", second, "\n\t.hidden\t", second, "\n");
+        std::string second = spelled(prefix, s.name);
+        put(out, binding, second, "\n\t.hidden\t", second, "\n", second, ":\n");
     }
 }
 
@@ -149,11 +179,7 @@ void writer::marker(uint32_t id) {
         cpu_.put_padding(out, known ? last->second.first : k_none, id, log2, known ? max_skip : 0);
     }
     put(out, "\t.long\t", cpu_.marker(), "\n");
-    if (named_here(f.name)) {
-        std::string_view name = u_.symbols[f.name].name;
-        second_names(out, name);
-        put(out, spelled("__split$", name), ":\n", spelled("__splita$", name), ":\n");
-    }
+    if (named_here(f.name)) second_names(out, f.name);
     bool certain = log2 >= 3 && (max_skip == 0 || max_skip >= (1 << log2) - 1 ||
                                  !aligned_.contains(f.section));
     if (certain) {
@@ -233,12 +259,11 @@ uint32_t writer::called(uint32_t symbol) const {
 
 // Renames a direct call, jump or branch.
 void writer::direct(const site& s, edit& e) {
+    bool private_name = u_.symbols[s.symbol].binding == symbol_binding::local;
+    if (private_name && u_.entry_of(s.symbol) != k_none) return;
     uint32_t symbol = called(s.symbol);
     const split::symbol& to = u_.symbols[symbol];
     bool local = to.binding == symbol_binding::local && to.label != k_none;
-    uint32_t entry = u_.entry_of(symbol);
-    if (local && entry != k_none) return;
-    if (to.binding == symbol_binding::local && to.alias_of != k_none && entry != k_none) return;
     const statement& from = u_.statements[s.statement];
     bool named = named_here(symbol);
     bool arguments = s.arguments && !named;
@@ -277,9 +302,9 @@ void writer::site_edit(uint32_t id, const site& s) {
             return;
         }
         case site_kind::stack_test: {
-            std::string text;
-            cpu_.put_stack_test(text, u_, s.statement + 1, u_.functions[id].end, labels_++);
-            at(s.statement).after += text;
+            const function& f = u_.functions[id];
+            edit& e = at(s.statement);
+            cpu_.put_stack_test(e.before, e.after, u_, s.statement, f.begin, f.end, labels_++);
             return;
         }
         case site_kind::after_set_jump: {
@@ -302,11 +327,7 @@ void writer::site_edit(uint32_t id, const site& s) {
 void writer::aliases() {
     for (uint32_t symbol : u_.sets) {
         if (!named_here(symbol)) continue;
-        const split::symbol& s = u_.symbols[symbol];
-        uint32_t entry = u_.functions[u_.entry_of(symbol)].label;
-        std::string& out = at(entry).before;
-        second_names(out, s.name);
-        put(out, spelled("__split$", s.name), ":\n", spelled("__splita$", s.name), ":\n");
+        second_names(at(u_.functions[u_.entry_of(symbol)].label).before, symbol);
     }
 }
 

@@ -240,8 +240,8 @@ class x86_64_cpu final : public cpu {
     void put_thunk(std::string& out, std::string_view name, bool arguments,
                    int64_t need) const override;
     void put_fix_limit(std::string& out) const override { put(out, "\tcall\t__pirn_fixlimit\n"); }
-    void put_stack_test(std::string& out, const unit& u, uint32_t at, uint32_t end,
-                        uint32_t id) const override;
+    void put_stack_test(std::string& before, std::string& after, const unit& u, uint32_t at,
+                        uint32_t begin, uint32_t end, uint32_t id) const override;
 
   private:
     void control(insn& i, std::string_view op, std::string_view args) const;
@@ -484,19 +484,7 @@ bool x86_64_cpu::asm_uses_stack(const statement& s) const {
 
 void x86_64_cpu::put_padding(std::string& out, uint32_t base, uint32_t id, int log2,
                              int max_skip) const {
-    int mask = (1 << log2) - 1;
-    if (base == k_none) {
-        put(out, "\t.p2align\t", log2, "\n\t.skip\t", mask - 3, ", 0x90\n");
-        return;
-    }
-    put(out, ".Lpirn_g", id, ":\n");
-    if (max_skip >= mask || max_skip <= 0) {
-        put(out, "\t.skip\t(.Lpirn_a", base, "-.Lpirn_g", id, "-4)&", mask, ", 0x90\n");
-    } else {
-        std::string gap;
-        put(gap, "((.Lpirn_a", base, "-.Lpirn_g", id, "-4)&", mask, ")");
-        put(out, "\t.skip\t-(", gap, "<=", max_skip, ")*", gap, ", 0x90\n");
-    }
+    put_gap(out, base, id, log2, max_skip, "0x90");
 }
 
 void x86_64_cpu::put_check(std::string& out, const check& c) const {
@@ -600,16 +588,21 @@ bool flags_live(const unit& u, uint32_t at, uint32_t end) {
     return true;
 }
 
-void x86_64_cpu::put_stack_test(std::string& out, const unit& u, uint32_t at, uint32_t end,
-                                uint32_t id) const {
-    std::string_view op = u.statements[at - 1].op;
-    bool sets_flags = begins(op, "sub") || begins(op, "add") || begins(op, "and");
-    bool keep = !sets_flags && flags_live(u, at, end);
-    if (keep) put(out, "\tpushfq\n");
+void x86_64_cpu::put_stack_test(std::string& before, std::string& after, const unit& u,
+                                uint32_t at, uint32_t begin, uint32_t end, uint32_t id) const {
+    (void)begin, (void)id;
     // By the sign of the difference: a limit of all ones, which asks for a preemption, passes.
-    put(out, "\tcmpq\t%fs:0x70, %rsp\n\tjns\t.Lpirn_t", id,
-        "\n\tcall\t__pirn_alloca_overflow\n.Lpirn_t", id, ":\n");
-    if (keep) put(out, "\tpopfq\n");
+    std::string_view op = u.statements[at].op, rest = u.statements[at].args;
+    bool sets_flags = begins(op, "sub") || begins(op, "add") || begins(op, "and");
+    if (sets_flags || !flags_live(u, at + 1, end)) {
+        put(after, "\tcmpq\t%fs:0x70, %rsp\n\tjs\t__pirn_alloca_overflow\n");
+        return;
+    }
+    // The flags are kept on the stack as it was before.
+    std::string_view from = take_part(rest);
+    bool move = is(op, "mov") && from.starts_with('%');
+    put(move ? before : after, "\tpushfq\n\tcmpq\t%fs:0x70, ", move ? from : "%rsp",
+        "\n\tjs\t__pirn_alloca_overflow\n\tpopfq\n");
 }
 
 }  // namespace

@@ -273,9 +273,10 @@ std::size_t blocks_max() { return guards_max(); }
 
 bool has_surplus() { return the().surplus.load(std::memory_order_relaxed); }
 
-void trim() {
+bool trim() {
     global& g = the();
     std::lock_guard hold(g.mutex);
+    const std::size_t before = g.counts.mapped_bytes;
     for (std::uint32_t c = 0; c < k_classes; ++c) {
         const table& t = g.tables[c];
         for (std::uint32_t i = 1; i < t.count; ++i) {
@@ -284,6 +285,7 @@ void trim() {
         }
     }
     update_surplus();
+    return g.counts.mapped_bytes != before;
 }
 
 void release_all() {

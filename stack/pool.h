@@ -83,8 +83,8 @@ std::size_t blocks_max();
 
 // True while much more is free than is in use: caches should be drained, then trim() called.
 bool has_surplus();
-// Unmaps the regions whose blocks are all free, but for the first.
-void trim();
+// Unmaps the regions whose blocks are all free, but for the first. True: there were some.
+bool trim();
 
 // Unmaps every region. Only when no block is in use and no cache holds one.
 void release_all();

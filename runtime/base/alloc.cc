@@ -19,6 +19,7 @@ void* allocate(std::size_t size, std::size_t align) {
     return memory;
 }
 void deallocate(void* memory) noexcept { mi_free(memory); }
+void give_back() { mi_collect(true); }
 const char* allocator_name() { return "mimalloc"; }
 
 #else
@@ -33,6 +34,8 @@ void* allocate(std::size_t size, std::size_t align) {
     return memory;
 }
 void deallocate(void* memory) noexcept { std::free(memory); }
+// The heap is the whole program's: what to keep of it is not ours to say.
+void give_back() {}
 const char* allocator_name() { return "malloc"; }
 
 #endif

@@ -13,6 +13,8 @@ namespace pirn::base {
 void* allocate(std::size_t size, std::size_t align = alignof(std::max_align_t));
 // Gives back what allocate returned; nullptr is allowed. From any thread.
 void deallocate(void* memory) noexcept;
+// After much was given back: what the allocator holds on to goes to the kernel. Takes milliseconds.
+void give_back();
 // "mimalloc" or "malloc": which one serves.
 const char* allocator_name();
 
