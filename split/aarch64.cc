@@ -13,7 +13,9 @@ namespace {
 constexpr int8_t k_sp = 31, k_fp = 29, k_lr = 30;
 constexpr uint32_t k_marker = 0x01504952;
 
-constexpr uint64_t bit(int r) { return 1ull << r; }
+constexpr uint64_t bit(int r) {
+    return 1ull << r;
+}
 // Registers first to last, both of them in it.
 constexpr uint64_t bits(int first, int last) {
     return (last == 63 ? 0 : 1ull << (last + 1)) - (1ull << first);
@@ -46,16 +48,29 @@ int8_t number_of(std::string_view s, uint8_t& width) {
     auto n = parse_number(s.substr(1, digits - 1));
     if (!n || *n > 31) return -1;
     switch (s[0]) {
-        case 'x': return *n < 31 && digits == s.size() ? static_cast<int8_t>(*n) : int8_t{-1};
+        case 'x':
+            return *n < 31 && digits == s.size() ? static_cast<int8_t>(*n) : int8_t{-1};
         case 'w':
             width = 4;
             return *n < 31 && digits == s.size() ? static_cast<int8_t>(*n) : int8_t{-1};
-        case 'v': case 'q': width = 16; return static_cast<int8_t>(32 + *n);
-        case 'z': width = 255; return static_cast<int8_t>(32 + *n);
-        case 'd': return static_cast<int8_t>(32 + *n);
-        case 's': width = 4; return static_cast<int8_t>(32 + *n);
-        case 'h': case 'b': width = 2; return static_cast<int8_t>(32 + *n);
-        default: return -1;
+        case 'v':
+        case 'q':
+            width = 16;
+            return static_cast<int8_t>(32 + *n);
+        case 'z':
+            width = 255;
+            return static_cast<int8_t>(32 + *n);
+        case 'd':
+            return static_cast<int8_t>(32 + *n);
+        case 's':
+            width = 4;
+            return static_cast<int8_t>(32 + *n);
+        case 'h':
+        case 'b':
+            width = 2;
+            return static_cast<int8_t>(32 + *n);
+        default:
+            return -1;
     }
 }
 
@@ -109,9 +124,9 @@ operand parse(std::string_view s) {
         return o;
     }
     o.kind = operand::other;
-    bool shift = begins(s, "lsl") || begins(s, "uxt") || begins(s, "sxt") ||
-                 begins(s, "asr") || begins(s, "lsr") || begins(s, "mul ") ||
-                 s.starts_with('{') || s == "xzr" || s == "wzr";
+    bool shift = begins(s, "lsl") || begins(s, "uxt") || begins(s, "sxt") || begins(s, "asr") ||
+                 begins(s, "lsr") || begins(s, "mul ") || s.starts_with('{') || s == "xzr" ||
+                 s == "wzr";
     if (!shift) o.symbol = symbol_in(s);
     return o;
 }
@@ -119,20 +134,19 @@ operand parse(std::string_view s) {
 // Operations without a destination register.
 bool reads_only(std::string_view op) {
     static constexpr std::string_view names[] = {
-        "ccmn", "ccmp", "cmn",   "cmp",   "dc",      "dmb",  "dsb",     "fccmp",   "fccmpe",
-        "fcmp", "fcmpe", "hint", "ic",    "isb",     "msr",  "nop",     "autiasp", "paciasp",
-        "prfm", "prfum", "sys",  "tst",   "yield",   "bti",  "xpaclri", "autibsp", "pacibsp",
-        "sb",   "csdb",  "wfe",  "sev",
+        "ccmn",    "ccmp",    "cmn",     "cmp",   "dc",   "dmb", "dsb",   "fccmp",
+        "fccmpe",  "fcmp",    "fcmpe",   "hint",  "ic",   "isb", "msr",   "nop",
+        "autiasp", "paciasp", "prfm",    "prfum", "sys",  "tst", "yield", "bti",
+        "xpaclri", "autibsp", "pacibsp", "sb",    "csdb", "wfe", "sev",
     };
     return std::ranges::find(names, op) != std::ranges::end(names);
 }
 
 bool is_condition(std::string_view c) {
-    static constexpr std::string_view names[] = {"eq", "ne", "cs", "hs", "cc", "lo", "mi", "pl",
-                                                 "vs", "vc", "hi", "ls", "ge", "lt", "gt", "le",
-                                                 "al", "nv", "any", "none", "first", "last",
-                                                 "nfrst", "nlast", "tcont", "tstop", "pmore",
-                                                 "plast"};
+    static constexpr std::string_view names[] = {
+        "eq",    "ne",   "cs",    "hs",    "cc",    "lo",    "mi",    "pl",   "vs",  "vc",
+        "hi",    "ls",   "ge",    "lt",    "gt",    "le",    "al",    "nv",   "any", "none",
+        "first", "last", "nfrst", "nlast", "tcont", "tstop", "pmore", "plast"};
     return std::ranges::find(names, c) != std::ranges::end(names);
 }
 
@@ -162,6 +176,7 @@ class aarch64_cpu final : public cpu {
         return bits(0, 18) | bit(k_lr) | bits(32, 39) | bits(48, 63);
     }
     uint64_t saved_by_callee() const override { return bits(19, 30) | bits(40, 47); }
+    uint64_t meaningless_at_entry() const override { return 0; }
     int64_t stack_step() const override { return 16; }
     int64_t red_zone() const override { return 0; }
     int integer_arguments() const override { return 8; }
@@ -178,7 +193,8 @@ class aarch64_cpu final : public cpu {
     insn decode(const statement& s) const override;
     bool asm_uses_stack(const statement& s) const override;
     bool is_landing_pad(const statement& s) const override {
-        return is_hint(s, 34) || is_hint(s, 38) || (same(s.op, "bti") && s.args.find('c') != s.args.npos);
+        return is_hint(s, 34) || is_hint(s, 38) ||
+               (same(s.op, "bti") && s.args.find('c') != s.args.npos);
     }
     bool is_signing_landing_pad(const statement& s) const override {
         return same(s.op, "paciasp") || same(s.op, "pacibsp") || is_hint(s, 25) || is_hint(s, 27);
@@ -192,8 +208,10 @@ class aarch64_cpu final : public cpu {
     void put_check(std::string& out, const check& c) const override;
     void put_cold(std::string& out, const check& c) const override;
     void put_argument_bytes(std::string& out, int64_t bytes) const override {
-        if (bytes < 0) put(out, "\tmov\tx9, -1\n");
-        else put_number(out, "x9", bytes);
+        if (bytes < 0)
+            put(out, "\tmov\tx9, -1\n");
+        else
+            put_number(out, "x9", bytes);
     }
     void put_call(std::string& out, const statement& s, std::string_view target) const override;
     void put_jump(std::string& out, std::string_view target) const override {
@@ -202,8 +220,8 @@ class aarch64_cpu final : public cpu {
     void put_call_through(std::string& out, const insn& i, bool arguments, int64_t bytes,
                           std::vector<std::string>& helpers) const override;
     void put_helper(std::string& out, std::string_view name) const override;
-    void put_thunk(std::string& out, std::string_view name, bool arguments,
-                   int64_t need) const override;
+    void put_thunk(std::string& out, std::string_view name, bool arguments, int64_t need,
+                   std::vector<std::string>& helpers) const override;
     void put_fix_limit(std::string& out) const override { put(out, "\tbl\t__pirn_fixlimit\n"); }
     void put_stack_test(std::string& before, std::string& after, const unit& u, uint32_t at,
                         uint32_t begin, uint32_t end, uint32_t id) const override;
@@ -509,18 +527,23 @@ void aarch64_cpu::put_call_through(std::string& out, const insn& i, bool argumen
     helpers.push_back(helper);
 }
 
+// __pirn_icall_xN: calls what xN points to. __pirn_fcall: calls what x10 points to, which is known
+// to be foreign; the common part of the thunks. With an `a`, x9 says where stack arguments may lie.
 void aarch64_cpu::put_helper(std::string& out, std::string_view name) const {
-    bool arguments = begins(name, "__pirn_icalla_");
-    std::string_view reg = name.substr(name.rfind('_') + 1);
+    bool direct = begins(name, "__pirn_fcall");
+    bool arguments = begins(name, "__pirn_icalla_") || name == "__pirn_fcalla";
+    std::string_view reg = direct ? "x10" : name.substr(name.rfind('_') + 1);
     put(out, "\t.section\t.text.", name, ",\"axG\",@progbits,", name, ",comdat\n\t.p2align\t4\n",
         "\t.weak\t", name, "\n\t.hidden\t", name, "\n\t.type\t", name, ", %function\n", name,
         ":\n");
     if (reg != "x16") put(out, "\tmov\tx16, ", reg, "\n");
-    // The marker word stands before the entry. What begins a page has none: there may be nothing
-    // before it.
-    put(out, "\ttst\tx16, 4095\n\tb.eq\t1f\n\tldur\tw17, [x16, -4]\n\tsub\tw17, w17, #",
-        k_marker >> 12 & 0xfff, ", lsl 12\n\tsub\tw17, w17, #", k_marker & 0xfff,
-        "\n\teor\tw17, w17, #", k_marker & 0xff000000, "\n\tcbnz\tw17, 1f\n\tbr\tx16\n1:\n");
+    if (!direct) {
+        // The marker word stands before the entry. What begins a page has none: there may be
+        // nothing before it.
+        put(out, "\ttst\tx16, 4095\n\tb.eq\t1f\n\tldur\tw17, [x16, -4]\n\tsub\tw17, w17, #",
+            k_marker >> 12 & 0xfff, ", lsl 12\n\tsub\tw17, w17, #", k_marker & 0xfff,
+            "\n\teor\tw17, w17, #", k_marker & 0xff000000, "\n\tcbnz\tw17, 1f\n\tbr\tx16\n1:\n");
+    }
     put_limit(out, "x17");
     if (hop_at_every_check) {
         put(out, "\tcbnz\tx17, 2f\n");
@@ -528,22 +551,31 @@ void aarch64_cpu::put_helper(std::string& out, std::string_view name) const {
         put(out, "\tadd\tx17, x17, #", k_foreign_need >> 12,
             ", lsl 12\n\tcmp\tsp, x17\n\tb.lo\t2f\n");
     }
-    put(out, "\tbr\tx16\n2:\tmov\tx10, x16\n\tb\t",
-        arguments ? "__pirn_foreign" : "__pirn_foreign0", "\n\t.size\t", name, ", .-", name, "\n");
+    put(out, "\tbr\tx16\n2:");
+    if (!direct) put(out, "\tmov\tx10, x16\n");
+    put(out, "\tb\t", arguments ? "__pirn_foreign" : "__pirn_foreign0", "\n\t.size\t", name, ", .-",
+        name, "\n");
 }
 
-void aarch64_cpu::put_thunk(std::string& out, std::string_view name, bool arguments,
-                            int64_t need) const {
-    put_limit(out, "x16");
-    if (hop_at_every_check) {
-        put(out, "\tcbnz\tx16, 1f\n");
-    } else {
-        put_compare(out, need >= k_foreign_need ? need : std::max<int64_t>(0, need - k_free_need));
-        put(out, "\tb.lo\t1f\n");
-    }
+void aarch64_cpu::put_thunk(std::string& out, std::string_view name, bool arguments, int64_t need,
+                            std::vector<std::string>& helpers) const {
     std::string target = spelled("", name);
-    put(out, "\tb\t", target, "\n1:\tadrp\tx10, :got:", target, "\n\tldr\tx10, [x10, :got_lo12:",
-        target, "]\n\tb\t", arguments ? "__pirn_foreign" : "__pirn_foreign0", "\n");
+    bool direct = need < k_foreign_need;
+    if (direct) {
+        put_limit(out, "x16");
+        if (hop_at_every_check) {
+            put(out, "\tcbnz\tx16, 1f\n");
+        } else {
+            put_compare(out, std::max<int64_t>(0, need - k_free_need));
+            put(out, "\tb.lo\t1f\n");
+        }
+        put(out, "\tb\t", target, "\n1:");
+    }
+    std::string helper = arguments ? "__pirn_fcalla" : "__pirn_fcall";
+    std::string_view foreign = arguments ? "__pirn_foreign" : "__pirn_foreign0";
+    put(out, "\tadrp\tx10, :got:", target, "\n\tldr\tx10, [x10, :got_lo12:", target, "]\n\tb\t",
+        direct ? foreign : std::string_view(helper), "\n");
+    if (!direct) helpers.push_back(helper);
 }
 
 // Whether nobody reads the register from statement `at` on before it is written.
@@ -596,8 +628,8 @@ void aarch64_cpu::put_stack_test(std::string&, std::string& out, const unit& u, 
     }
     put_limit(out, free[0]);
     put(out, "\tmov\t", free[1], ", sp\n\tsub\t", free[1], ", ", free[1], ", ", free[0],
-        "\n\ttbz\t", free[1], ", 63, .Lpirn_t", id, "\n\tb\t__pirn_alloca_overflow\n.Lpirn_t",
-        id, ":\n");
+        "\n\ttbz\t", free[1], ", 63, .Lpirn_t", id, "\n\tb\t__pirn_alloca_overflow\n.Lpirn_t", id,
+        ":\n");
     if (save) put(out, "\tldp\tx16, x17, [sp], 16\n");
 }
 

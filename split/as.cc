@@ -7,9 +7,10 @@
 // messages are the compiler's to see. Everything else (no input, hand-written assembly, another
 // CPU) is handed over untouched.
 //
-// The environment: PIRN_AS names the real assembler. For tests: PIRN_SPLIT_FRAMES=<file> has a
-// line appended for each function, PIRN_SPLIT_KEEP=<folder> keeps the rewritten text,
-// PIRN_SPLIT_PERTURB=hop makes every check fail on a goroutine.
+// One option is the pass's own: --hop-at-every-check makes every check fail on a goroutine (-Wa
+// brings it here). The environment: PIRN_AS names the real assembler. For tests:
+// PIRN_SPLIT_FRAMES=<file> has a line appended for each function, PIRN_SPLIT_KEEP=<folder> keeps
+// the rewritten text.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -44,6 +45,7 @@ struct arguments {
     std::vector<std::string> inputs;   // "-" is the standard input
     std::string output = "a.out";
     bool informs = false;  // --version and the like: there is nothing to assemble
+    bool hop_at_every_check = false;
 };
 
 bool takes_a_value(std::string_view option) {
@@ -66,6 +68,8 @@ arguments read_arguments(int argc, char** argv) {
             fail("response files (" + std::string(x) + ") are not read");
         } else if (only_files || x == "-" || !x.starts_with('-')) {
             a.inputs.emplace_back(x);
+        } else if (!only_files && x == "--hop-at-every-check") {
+            a.hop_at_every_check = true;  // of ours: -Wa,--hop-at-every-check, for tests
         } else {
             a.options.emplace_back(x);
             if (x.starts_with("-o") && x.size() > 2) a.output = x.substr(2);
@@ -83,7 +87,7 @@ arguments read_arguments(int argc, char** argv) {
 
 std::string read_all(int fd, const std::string& name) {
     std::string text;
-    struct stat st{};
+    struct stat st = {};
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) text.reserve(static_cast<size_t>(st.st_size));
     size_t used = 0;
     for (;;) {
@@ -103,8 +107,10 @@ std::string read_inputs(const std::vector<std::string>& inputs) {
     for (const std::string& name : inputs) {
         int fd = name == "-" ? 0 : open(name.c_str(), O_RDONLY | O_CLOEXEC);
         if (fd < 0) fail(name + ": " + strerror(errno));
-        if (text.empty()) text = read_all(fd, name);
-        else text += read_all(fd, name);
+        if (text.empty())
+            text = read_all(fd, name);
+        else
+            text += read_all(fd, name);
         if (fd > 0) close(fd);
     }
     return text;
@@ -130,16 +136,13 @@ const split::cpu* cpu_of(const char* self, const arguments& a, std::string_view 
         text.find("x30") != text.npos) {
         return &split::aarch64();
     }
-#ifdef __aarch64__
-    return &split::aarch64();
-#else
-    return &split::x86_64();
-#endif
+    return nullptr;
 }
 
 // The first program of that name on PATH that is not this one.
 std::string on_path(const std::string& name) {
-    struct stat self{}, other{};
+    struct stat self = {};
+    struct stat other = {};
     if (stat("/proc/self/exe", &self) != 0) return {};
     const char* path = getenv("PATH");
     std::string_view rest = path ? path : "/usr/local/bin:/usr/bin:/bin";
@@ -217,10 +220,9 @@ std::string source_of(const split::unit& u, uint32_t statement) {
         if (s.op != ".file") continue;
         std::string_view rest = s.args;
         if (split::take_word(rest) != file_number) continue;
-        size_t open = rest.rfind('"', rest.size() < 2 ? 0 : rest.size() - 2);
         if (rest.find(" md5 ") != rest.npos) rest = rest.substr(0, rest.find(" md5 "));
         size_t last = rest.rfind('"');
-        open = last == rest.npos || last == 0 ? rest.npos : rest.rfind('"', last - 1);
+        size_t open = last == rest.npos || last == 0 ? rest.npos : rest.rfind('"', last - 1);
         if (open != rest.npos) where = rest.substr(open + 1, last - open - 1);
     }
     if (where.empty()) where = "source";
@@ -273,9 +275,7 @@ int main(int argc, char** argv) {
         if (from_stdin) feed(text);
         become(assembler, a.options, a.inputs);
     }
-    const char* perturb = getenv("PIRN_SPLIT_PERTURB");
-    if (perturb && std::string_view(perturb) != "hop") fail("PIRN_SPLIT_PERTURB knows only 'hop'");
-    split::hop_at_every_check = perturb != nullptr;
+    split::hop_at_every_check = a.hop_at_every_check;
     feed(rewrite(*c, text, a));
     become(assembler, a.options, {"-"});
 }

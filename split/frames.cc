@@ -22,8 +22,12 @@ struct value {
     bool exact() const { return lo == hi; }
 };
 
-value constant(int64_t n) { return {value::constant, n, n}; }
-value place(int64_t lo, int64_t hi) { return {value::stack, lo, hi}; }
+value constant(int64_t n) {
+    return {value::constant, n, n};
+}
+value place(int64_t lo, int64_t hi) {
+    return {value::stack, lo, hi};
+}
 
 struct state {
     std::array<value, 32> regs;
@@ -33,22 +37,31 @@ struct state {
 
 // What is known of sp at a label.
 struct arrival {
-    bool seen = false;    // a jump to it came before it
+    bool seen = false;  // a jump to it came before it
     bool passed = false;
     bool lost = false;
     int64_t lo = 0, hi = 0;
     size_t step = 0;
 };
 
-int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+int64_t round_up(int64_t n, int64_t to) {
+    return (n + to - 1) / to * to;
+}
 
 }  // namespace
 
 class frame_scan {
   public:
-    frame_scan(unit& u, const cpu& c, label_tables& t, std::vector<arrival>& arrivals,
-               uint32_t id, const frame* parent)
-        : u_(u), cpu_(c), tables_(t), arrivals_(arrivals), id_(id), f_(u.functions[id]) {
+    frame_scan(unit& u, const cpu& c, label_tables& t, std::vector<arrival>& arrivals, uint32_t id,
+               const frame* parent)
+        : u_(u),
+          cpu_(c),
+          tables_(t),
+          arrivals_(arrivals),
+          id_(id),
+          f_(u.functions[id]),
+          sp_number_(c.sp()),
+          fp_number_(c.frame_pointer()) {
         const symbol& name = u.symbols[u.functions[root()].name];
         bool local = name.binding == symbol_binding::local;
         registers_only_ = takes_only_registers(name.name, c.integer_arguments(), local);
@@ -65,7 +78,7 @@ class frame_scan {
     frame run();
 
   private:
-    value& sp() { return s_.regs[static_cast<size_t>(cpu_.sp())]; }
+    value& sp() { return s_.regs[static_cast<size_t>(sp_number_)]; }
     uint32_t root() const { return f_.parent != k_none ? f_.parent : id_; }
     bool lost() { return !sp().is_stack(); }
 
@@ -98,6 +111,7 @@ class frame_scan {
     std::vector<arrival>& arrivals_;
     uint32_t id_;
     const function& f_;
+    const int8_t sp_number_, fp_number_;
     bool registers_only_;  // the function's own arguments
 
     std::vector<step> steps_;
@@ -106,10 +120,10 @@ class frame_scan {
     state s_{};
     std::vector<state> remembered_;
     bool reachable_ = true;
-    int64_t body_depth_ = 0;     // at the last call or jump
-    uint64_t written_ = 0;       // registers that no longer hold what they held at entry
+    int64_t body_depth_ = 0;         // at the last call or jump
+    uint64_t written_ = 0;           // registers that no longer hold what they held at entry
     int64_t frame_pointer_at_ = -1;  // depth where it was saved
-    value compared_;             // what sp was compared with last
+    value compared_;                 // what sp was compared with last
     uint32_t asm_block_ = 0;
     bool asm_uses_ = false, asm_says_ = false;
 
@@ -138,6 +152,7 @@ bool frame_scan::is_join(const statement& s) const {
 }
 
 void frame_scan::decode() {
+    steps_.reserve(f_.end - f_.begin);
     for (uint32_t i = f_.begin; i < f_.end; ++i) {
         const statement& s = u_.statements[i];
         if (s.section != f_.section || s.asm_block) continue;
@@ -153,7 +168,7 @@ void frame_scan::decode() {
             for (uint64_t w = k.what.writes; w; w &= w - 1) {
                 int r = std::countr_zero(w);
                 // Restoring the frame pointer does not count: it is set once for the function.
-                if (r != cpu_.frame_pointer() || k.what.what != effect::none) {
+                if (r != fp_number_ || k.what.what != effect::none) {
                     ++definitions_[static_cast<size_t>(r)];
                 }
             }
@@ -161,8 +176,9 @@ void frame_scan::decode() {
                 uint32_t symbol = u_.symbols.find(k.what.symbol);
                 if (symbol != k_none) tables_.note_address(symbol);
                 if (what_is_known(k.what.symbol).kind == foreign_kind::sets_jump) {
-                    throw not_understood(i, "a pointer to setjmp: call it by its name "
-                                            "(with -fplt)");
+                    throw not_understood(i,
+                                         "a pointer to setjmp: call it by its name "
+                                         "(with -fplt)");
                 }
             }
         }
@@ -206,7 +222,7 @@ void frame_scan::cfi(uint32_t at) {
         remembered_.pop_back();
         s_.cfa_register = old.cfa_register;
         s_.cfa_offset = old.cfa_offset;
-        if (!reachable_) sp() = old.regs[static_cast<size_t>(cpu_.sp())];
+        if (!reachable_) sp() = old.regs[static_cast<size_t>(sp_number_)];
     } else if (same(s.op, ".cfi_def_cfa")) {
         s_.cfa_register = cpu_.register_number(take_part(rest));
         s_.cfa_offset = parse_number(rest).value_or(s_.cfa_offset);
@@ -223,7 +239,7 @@ void frame_scan::cfi(uint32_t at) {
     int64_t depth = s_.cfa_offset - cpu_.return_address_bytes();
     out_.bytes = std::max(out_.bytes, depth);
     value& v = s_.regs[static_cast<size_t>(s_.cfa_register)];
-    if (s_.cfa_register != cpu_.sp() || lost() || !v.exact() || !reachable_) {
+    if (s_.cfa_register != sp_number_ || lost() || !v.exact() || !reachable_) {
         v = place(depth, depth);
     } else if (v.lo != depth) {
         v = place(std::min(v.lo, depth), std::max(v.hi, depth));
@@ -235,7 +251,7 @@ void frame_scan::cfi(uint32_t at) {
 uint64_t frame_scan::kept_by_loop(uint32_t symbol, size_t k) const {
     bool any_place = false;
     for (int8_t r = 0; r < 32; ++r) {
-        any_place |= r != cpu_.sp() && s_.regs[static_cast<size_t>(r)].is_stack();
+        any_place |= r != sp_number_ && s_.regs[static_cast<size_t>(r)].is_stack();
     }
     if (!any_place) return 0;
     std::string_view name = u_.symbols[symbol].name;
@@ -259,7 +275,7 @@ void frame_scan::label(uint32_t symbol, size_t k) {
     // set at one place only.
     uint64_t kept = a.seen ? 0 : kept_by_loop(symbol, k);
     for (int8_t r = 0; r < 32; ++r) {
-        if (r == cpu_.sp() || r == s_.cfa_register || (kept >> r & 1)) continue;
+        if (r == sp_number_ || r == s_.cfa_register || (kept >> r & 1)) continue;
         if (definitions_[static_cast<size_t>(r)] > 1) s_.regs[static_cast<size_t>(r)] = {};
     }
     holds_sp_ = 0;
@@ -278,7 +294,7 @@ void frame_scan::label(uint32_t symbol, size_t k) {
         v = place(body_depth_, body_depth_);
     }
     bool uncertain = lost() || !v.exact() || (!reachable_ && !a.seen);
-    if (f_.start != k_none && s_.cfa_register == cpu_.sp() && uncertain) {
+    if (f_.start != k_none && s_.cfa_register == sp_number_ && uncertain) {
         int64_t depth = s_.cfa_offset - cpu_.return_address_bytes();
         v = place(depth, depth);
     }
@@ -297,7 +313,7 @@ void frame_scan::inline_asm(const statement& s) {
         asm_uses_ = asm_says_ = false;
         // It may change any register but sp and the frame's.
         for (int8_t r = 0; r < 32; ++r) {
-            if (r != cpu_.sp() && r != s_.cfa_register) s_.regs[static_cast<size_t>(r)] = {};
+            if (r != sp_number_ && r != s_.cfa_register) s_.regs[static_cast<size_t>(r)] = {};
         }
         holds_sp_ = 0;
         compared_ = {};
@@ -313,7 +329,7 @@ void frame_scan::inline_asm(const statement& s) {
     if (cpu_.asm_uses_stack(s)) asm_uses_ = true;
     try {
         insn i = cpu_.decode(s);
-        if (i.writes >> cpu_.sp() & 1) asm_uses_ = true;
+        if (i.writes >> sp_number_ & 1) asm_uses_ = true;
         addresses(i);
     } catch (const char* why) {
         // What jumps where is its own business; it may set sp in a way of its own, though.
@@ -335,9 +351,9 @@ void frame_scan::instruction(size_t k) {
         compared_ = s_.regs[static_cast<size_t>(i.compared_with_sp)];
     }
     holds_sp_ &= ~(i.where == flow::next ? i.writes | i.reads : 0);
-    bool forms_sp = i.what == effect::add && i.dst >= 0 && i.dst != cpu_.sp() && i.dst < 32 &&
+    bool forms_sp = i.what == effect::add && i.dst >= 0 && i.dst != sp_number_ && i.dst < 32 &&
                     sp().is_stack() && sp().exact();
-    if (i.dst >= 0 && i.dst < 32 && i.dst != cpu_.sp() && !registers_only_) {
+    if (i.dst >= 0 && i.dst < 32 && i.dst != sp_number_ && !registers_only_) {
         // A pointer to arguments may be used for all of them.
         const value& v = s_.regs[static_cast<size_t>(i.dst)];
         if (v.is_stack() && v.lo <= -cpu_.return_address_bytes()) {
@@ -347,8 +363,7 @@ void frame_scan::instruction(size_t k) {
     if (forms_sp) {
         const value& v = s_.regs[static_cast<size_t>(i.dst)];
         uint64_t bit = 1ull << i.dst;
-        if (v.is_stack() && v.exact() && v.lo == sp().lo &&
-            (cpu_.argument_registers() & bit)) {
+        if (v.is_stack() && v.exact() && v.lo == sp().lo && (cpu_.argument_registers() & bit)) {
             holds_sp_ |= bit;
         }
     }
@@ -365,14 +380,14 @@ void frame_scan::addresses(const insn& i) {
         if (base.is_stack()) {
             argument_access(base, at);
             if (sp().is_stack() && at.disp < base.hi - sp().lo) out_.red_zone = true;
-        } else if (at.base == cpu_.sp() && at.disp < 0) {
+        } else if (at.base == sp_number_ && at.disp < 0) {
             out_.red_zone = true;
         }
     }
     // A pointer into the frame may be used for any of it.
     bool copies_sp = i.what == effect::add && i.a >= 0 &&
-                     s_.regs[static_cast<size_t>(i.a)].is_stack() && i.dst != cpu_.sp() &&
-                     i.dst != cpu_.frame_pointer();
+                     s_.regs[static_cast<size_t>(i.a)].is_stack() && i.dst != sp_number_ &&
+                     i.dst != fp_number_;
     if (copies_sp) out_.red_zone = true;
 }
 
@@ -390,9 +405,10 @@ void frame_scan::argument_access(const value& base, const memory& m) {
 // Marks what may be the storing of a call's arguments at sp.
 void frame_scan::outgoing(const insn& i, const value& before) {
     bool saves = i.stored && !(i.stored & ~cpu_.saved_by_callee()) && !(i.stored & written_);
-    uint64_t frame_bit = 1ull << cpu_.frame_pointer();
+    uint64_t frame_bit = 1ull << fp_number_;
     if (i.pushes) {
-        if (saves) {
+        uint64_t harmless = cpu_.saved_by_callee() | cpu_.meaningless_at_entry();
+        if (i.stored && !(i.stored & ~harmless) && !(i.stored & written_)) {
             if ((i.stored & frame_bit) && sp().is_stack()) frame_pointer_at_ = sp().lo;
         } else {
             marks_.push_back({sp().lo, sp().is_stack() && sp().exact(), true});
@@ -400,7 +416,7 @@ void frame_scan::outgoing(const insn& i, const value& before) {
     }
     for (int m = 0; m < i.memories && !i.pushes && !i.probe; ++m) {
         const memory& at = i.memory_at[static_cast<size_t>(m)];
-        if (at.base != cpu_.sp()) continue;
+        if (at.base != sp_number_) continue;
         bool at_sp = at.disp == (before.is_stack() && sp().is_stack() ? before.lo - sp().lo : 0);
         if (at.indexed ? at.disp <= 8 && (at.write || at.address_only)
                        : at_sp && (at.write || at.address_only)) {
@@ -413,18 +429,17 @@ void frame_scan::outgoing(const insn& i, const value& before) {
             }
         }
     }
-    if (i.dst >= 0 && i.dst < 32 && i.dst != cpu_.sp() && i.what == effect::add) {
+    if (i.dst >= 0 && i.dst < 32 && i.dst != sp_number_ && i.what == effect::add) {
         const value& v = s_.regs[static_cast<size_t>(i.dst)];
-        bool frame_set_up = i.dst == cpu_.frame_pointer() && v.is_stack() &&
-                            v.lo == frame_pointer_at_;
-        bool at_sp = lost() ? i.a == cpu_.sp() && i.imm == 0 : v.is_stack() && v.lo <= sp().hi &&
-                                                              v.hi >= sp().lo;
+        bool frame_set_up = i.dst == fp_number_ && v.is_stack() && v.lo == frame_pointer_at_;
+        bool at_sp = lost() ? i.a == sp_number_ && i.imm == 0
+                            : v.is_stack() && v.lo <= sp().hi && v.hi >= sp().lo;
         if (at_sp && !frame_set_up) may_pass();
-    } else if ((i.reads >> cpu_.sp() & 1) && i.dst != cpu_.sp() && i.compared_with_sp < 0 &&
+    } else if ((i.reads >> sp_number_ & 1) && i.dst != sp_number_ && i.compared_with_sp < 0 &&
                !i.pushes && i.where == flow::next) {
         bool base_only = false;
         for (int m = 0; m < i.memories; ++m) {
-            base_only |= i.memory_at[static_cast<size_t>(m)].base == cpu_.sp();
+            base_only |= i.memory_at[static_cast<size_t>(m)].base == sp_number_;
         }
         if (!base_only) may_pass();  // sp itself goes somewhere
     }
@@ -438,8 +453,10 @@ value frame_scan::result(const insn& i) {
     value a = i.a >= 0 && i.a < 32 ? s_.regs[static_cast<size_t>(i.a)] : value{};
     value b = i.b >= 0 && i.b < 32 ? s_.regs[static_cast<size_t>(i.b)] : value{};
     switch (i.what) {
-        case effect::none: return {};
-        case effect::constant: return constant(i.imm);
+        case effect::none:
+            return {};
+        case effect::constant:
+            return constant(i.imm);
         case effect::add:
             if (a.is_stack()) return place(a.lo - i.imm, a.hi - i.imm);
             if (a.kind == value::constant) return constant(a.lo + i.imm);
@@ -473,20 +490,20 @@ value frame_scan::result(const insn& i) {
 
 void frame_scan::apply(const insn& i) {
     if (i.restores_frame) {
-        const value& fp = s_.regs[static_cast<size_t>(cpu_.frame_pointer())];
+        const value& fp = s_.regs[static_cast<size_t>(fp_number_)];
         int64_t depth = frame_pointer_at_ >= 0 ? frame_pointer_at_ : cpu_.return_address_bytes();
         if (fp.is_stack() && fp.exact()) depth = fp.lo;
-        s_.regs[static_cast<size_t>(cpu_.frame_pointer())] = {};
+        s_.regs[static_cast<size_t>(fp_number_)] = {};
         sp() = place(depth - cpu_.return_address_bytes(), depth - cpu_.return_address_bytes());
         return;
     }
     value to = i.dst >= 0 ? result(i) : value{};
     for (uint64_t w = i.writes & 0xffffffff; w; w &= w - 1) {
         int r = std::countr_zero(w);
-        if (r != cpu_.sp()) s_.regs[static_cast<size_t>(r)] = {};
+        if (r != sp_number_) s_.regs[static_cast<size_t>(r)] = {};
     }
     if (i.dst < 0 || i.dst >= 32) return;
-    if (i.dst != cpu_.sp()) {
+    if (i.dst != sp_number_) {
         s_.regs[static_cast<size_t>(i.dst)] = to;
         return;
     }
@@ -513,16 +530,24 @@ site& frame_scan::add_site(size_t k, site_kind kind, uint32_t symbol) {
 void frame_scan::transfer(size_t k) {
     const insn& i = steps_[k].what;
     // Steps of a few bytes, as pushes are, need no test of their own.
-    bool small_step = i.what == effect::add && i.a == cpu_.sp() && i.imm > -64;
-    if (i.dst == cpu_.sp() && lost() && !small_step) add_site(k, site_kind::stack_test, k_none);
+    bool small_step = i.what == effect::add && i.a == sp_number_ && i.imm > -64;
+    if (i.dst == sp_number_ && lost() && !small_step) add_site(k, site_kind::stack_test, k_none);
     switch (i.where) {
-        case flow::next: return;
+        case flow::next:
+            return;
         case flow::call:
-        case flow::call_through: call(k); return;
+        case flow::call_through:
+            call(k);
+            return;
         case flow::jump:
-        case flow::branch: jump(k); break;
-        case flow::jump_through: jump_through(k); break;
-        case flow::stop: break;
+        case flow::branch:
+            jump(k);
+            break;
+        case flow::jump_through:
+            jump_through(k);
+            break;
+        case flow::stop:
+            break;
     }
     if (i.where != flow::branch) reachable_ = false;
 }
@@ -536,7 +561,8 @@ void frame_scan::call(size_t k) {
     if (i.where == flow::call) {
         uint32_t symbol = u_.symbols.intern(i.target);
         foreign known = what_is_known(i.target);
-        if (known.kind == foreign_kind::impossible) throw not_understood(at, std::string(known.why));
+        if (known.kind == foreign_kind::impossible)
+            throw not_understood(at, std::string(known.why));
         if (known.kind == foreign_kind::opaque) out_.dynamic = true;
         copies = known.copies;
         if (known.kind == foreign_kind::sets_jump) {
@@ -621,8 +647,8 @@ void frame_scan::jump_to_label(size_t k, uint32_t symbol) {
 // sp comes back to the loop's head lower than it was: -fstack-clash-protection does so, page by
 // page. Where sp is compared with a known place the loop ends there; else nobody knows how deep.
 void frame_scan::grows_in_loop(size_t k, arrival& to) {
-    bool by_unwind_information = s_.cfa_register != cpu_.sp() && s_.cfa_register >= 0 &&
-                                 s_.cfa_register != cpu_.frame_pointer();
+    bool by_unwind_information =
+        s_.cfa_register != sp_number_ && s_.cfa_register >= 0 && s_.cfa_register != fp_number_;
     if (compared_.is_stack() && steps_[k].what.where == flow::branch) {
         sp() = compared_;
         out_.bytes = std::max(out_.bytes, compared_.hi);
@@ -631,7 +657,7 @@ void frame_scan::grows_in_loop(size_t k, arrival& to) {
     if (by_unwind_information) return;  // which says what sp is, behind the loop
     out_.dynamic = true;
     for (size_t j = to.step; j < k; ++j) {
-        if (steps_[j].label || steps_[j].what.dst != cpu_.sp() || steps_[j].what.pushes) continue;
+        if (steps_[j].label || steps_[j].what.dst != sp_number_ || steps_[j].what.pushes) continue;
         add_site(j, site_kind::stack_test, k_none);
     }
     sp() = {};
@@ -648,15 +674,20 @@ void frame_scan::jump_through(size_t k) {
     bool unmoved = lost() || sp().lo <= 0;
     // Adjusting sp for a tail call can leave it above where it was.
     switch (classify(u_, cpu_, tables_, id_, steps_, k, unmoved)) {
-        case jump_class::within: body_depth_ = lost() ? body_depth_ : sp().hi; return;
-        case jump_class::tail_call: tail_call(k, site_kind::jump_through, k_none); return;
+        case jump_class::within:
+            body_depth_ = lost() ? body_depth_ : sp().hi;
+            return;
+        case jump_class::tail_call:
+            tail_call(k, site_kind::jump_through, k_none);
+            return;
         case jump_class::cannot_tell:
             out_.dynamic = true;
             if (!registers_only_) out_.arguments = k_all_arguments;
             return;
         case jump_class::impossible:
-            throw not_understood(at, "neither a jump through a table of this function's labels "
-                                     "nor a tail call: try -fno-jump-tables");
+            throw not_understood(at,
+                                 "neither a jump through a table of this function's labels "
+                                 "nor a tail call: try -fno-jump-tables");
     }
 }
 
@@ -665,9 +696,7 @@ void frame_scan::settle() {
     auto local_at = [&](int64_t depth) {
         return std::ranges::find(no_arguments_at_, depth) != no_arguments_at_.end();
     };
-    std::erase_if(marks_, [&](const mark& m) {
-        return m.exact && !m.pushed && local_at(m.depth);
-    });
+    std::erase_if(marks_, [&](const mark& m) { return m.exact && !m.pushed && local_at(m.depth); });
     for (site& s : out_.sites) {
         if (s.kind != site_kind::call && s.kind != site_kind::call_through) continue;
         if (s.symbol != k_none) {

@@ -18,11 +18,11 @@ namespace split {
 
 enum class site_kind : uint8_t {
     call,
-    jump,           // a tail call
-    branch,         // a conditional one
+    jump,    // a tail call
+    branch,  // a conditional one
     call_through,
     jump_through,
-    stack_test,     // after a change of sp that is not known beforehand
+    stack_test,  // after a change of sp that is not known beforehand
     after_set_jump,
 };
 
@@ -32,8 +32,8 @@ struct site {
     site_kind kind;
     uint32_t symbol = k_none;  // of what is called directly
     insn what;
-    int64_t depth = 0;     // of sp there
-    bool exact = true;     // whether the depth is certain
+    int64_t depth = 0;       // of sp there
+    bool exact = true;       // whether the depth is certain
     bool arguments = false;  // some may lie on the stack ...
     int64_t bytes = 0;       // ... within so many bytes from sp, or k_all_arguments
 };

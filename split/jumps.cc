@@ -11,15 +11,14 @@ namespace split {
 namespace {
 
 bool is_data(std::string_view op) {
-    return same(op, ".quad") || same(op, ".long") || same(op, ".xword") || same(op, ".word") || same(op, ".byte") ||
-           same(op, ".8byte") || same(op, ".4byte") || same(op, ".2byte") || same(op, ".hword") ||
-           same(op, ".short") || same(op, ".dword");
+    return same(op, ".quad") || same(op, ".long") || same(op, ".xword") || same(op, ".word") ||
+           same(op, ".byte") || same(op, ".8byte") || same(op, ".4byte") || same(op, ".2byte") ||
+           same(op, ".hword") || same(op, ".short") || same(op, ".dword");
 }
 
 // Compilers name the tables of their switches ".L" and a number (gcc) or ".LJTI..." (clang).
 bool names_switch_table(std::string_view name) {
-    return begins(name, ".LJTI") ||
-           (name.size() > 2 && begins(name, ".L") && is_digit(name[2]));
+    return begins(name, ".LJTI") || (name.size() > 2 && begins(name, ".L") && is_digit(name[2]));
 }
 
 }  // namespace
@@ -155,8 +154,7 @@ class tracer {
         int n = cpu_.argument_registers() & bit ? 1 : 0;
         for (const step& s : steps_) {
             bool restores = (cpu_.saved_by_callee() & bit) && s.what.memories &&
-                            !s.what.memory_at[0].write &&
-                            s.what.memory_at[0].base == cpu_.sp();
+                            !s.what.memory_at[0].write && s.what.memory_at[0].base == cpu_.sp();
             n += !s.label && (s.what.writes & bit) && !restores;
         }
         return n;

@@ -39,8 +39,8 @@ class label_tables {
   private:
     uint32_t home(uint32_t symbol) const;  // the function that a code label stands in
     const unit& u_;
-    std::vector<uint32_t> table_of_;  // by symbol: the function whose labels it lists
-    std::vector<bool> is_base_;       // by symbol: entries of a table are counted from it
+    std::vector<uint32_t> table_of_;          // by symbol: the function whose labels it lists
+    std::vector<bool> is_base_;               // by symbol: entries of a table are counted from it
     std::vector<bool> goto_labels_, tables_;  // by function
 };
 

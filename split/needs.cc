@@ -76,19 +76,35 @@ static_assert(std::ranges::is_sorted(k_known, {}, &entry::name));
 
 // Leaf functions of the C library, with a few words of stack at most.
 constexpr auto k_leaves = std::to_array<std::string_view>({
-    "abs",    "labs",    "memchr", "memcmp", "memcpy", "memmove", "memrchr", "memset", "rawmemchr",
-    "stpcpy", "strchr",  "strcmp", "strcpy", "strlen", "strncmp", "strnlen", "strrchr",
+    "abs",
+    "labs",
+    "memchr",
+    "memcmp",
+    "memcpy",
+    "memmove",
+    "memrchr",
+    "memset",
+    "rawmemchr",
+    "stpcpy",
+    "strchr",
+    "strcmp",
+    "strcpy",
+    "strlen",
+    "strncmp",
+    "strnlen",
+    "strrchr",
 });
 static_assert(std::ranges::is_sorted(k_leaves));
 
 }  // namespace
 
 foreign what_is_known(std::string_view name) {
-    if (begins(name, "__pirn_") || begins(name, "__split$") ||
-        begins(name, "__splita$") || begins(name, "__aarch64_") || same(name, "vfork")) {
+    if (begins(name, "__pirn_") || begins(name, "__split$") || begins(name, "__splita$") ||
+        begins(name, "__aarch64_") || same(name, "vfork")) {
         return {.kind = foreign_kind::untouched, .registers = true};
     }
-    if (same(name, "setjmp") || same(name, "_setjmp") || same(name, "sigsetjmp") || same(name, "__sigsetjmp")) {
+    if (same(name, "setjmp") || same(name, "_setjmp") || same(name, "sigsetjmp") ||
+        same(name, "__sigsetjmp")) {
         return {.kind = foreign_kind::sets_jump, .registers = true};
     }
     if (same(name, "__tls_get_addr") || same(name, "mcount") || same(name, "_mcount") ||
@@ -101,8 +117,9 @@ foreign what_is_known(std::string_view name) {
     if (begins(name, "__x86_indirect_thunk") || same(name, "__x86_return_thunk") ||
         begins(name, "__llvm_retpoline")) {
         return {.kind = foreign_kind::impossible,
-                .why = "calls through branch thunks are not understood: leave out "
-                       "-mindirect-branch, -mfunction-return and -mretpoline"};
+                .why =
+                    "calls through branch thunks are not understood: leave out "
+                    "-mindirect-branch, -mfunction-return and -mretpoline"};
     }
     if (std::ranges::binary_search(k_leaves, name)) {
         return {.kind = foreign_kind::untouched,

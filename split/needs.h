@@ -17,10 +17,10 @@ enum class foreign_kind : uint8_t {
 
 struct foreign {
     foreign_kind kind = foreign_kind::ordinary;
-    int64_t need = 0;         // bytes of stack, return address included
-    bool registers = false;   // all of its arguments are known to be passed in registers
-    bool copies = false;      // writes to where a pointer says: maybe to an argument area
-    std::string_view why{};   // for `impossible`
+    int64_t need = 0;        // bytes of stack, return address included
+    bool registers = false;  // all of its arguments are known to be passed in registers
+    bool copies = false;     // writes to where a pointer says: maybe to an argument area
+    std::string_view why{};  // for `impossible`
 };
 
 foreign what_is_known(std::string_view name);

@@ -37,7 +37,9 @@ size_t symbol_table::probe(std::string_view name) const {
     return at;
 }
 
-uint32_t symbol_table::find(std::string_view name) const { return slots_[probe(name)]; }
+uint32_t symbol_table::find(std::string_view name) const {
+    return slots_[probe(name)];
+}
 
 uint32_t symbol_table::intern(std::string_view name) {
     size_t at = probe(name);
@@ -122,9 +124,9 @@ class reader {
     uint32_t previous_ = 0;
     uint32_t candidate_ = k_none;  // label that may name the next function
     uint32_t line_ = 0;
-    uint32_t blocks_ = 0;  // inline assemblies seen
-    uint32_t block_ = 0;   // the one we are in
-    int property_ = 0;     // where we are in a note that says which branches are protected
+    uint32_t blocks_ = 0;      // inline assemblies seen
+    uint32_t block_ = 0;       // the one we are in
+    int property_ = 0;         // where we are in a note that says which branches are protected
     bool in_comment_ = false;  // of the /* */ kind
     bool ended_ = false;
 };
@@ -146,13 +148,11 @@ void reader::run() {
 // Inline assembly stands between marks that are comments: #APP and #NO_APP, with gcc for aarch64
 // words. Within them gcc marks each statement with its place in the source.
 bool reader::comment_line(std::string_view t) {
-    if (begins(t, "#APP") || begins(t, "//APP") ||
-        begins(t, "// Start of user assembly")) {
+    if (begins(t, "#APP") || begins(t, "//APP") || begins(t, "// Start of user assembly")) {
         block_ = ++blocks_;
         return true;
     }
-    if (begins(t, "#NO_APP") || begins(t, "//NO_APP") ||
-        begins(t, "// End of user assembly")) {
+    if (begins(t, "#NO_APP") || begins(t, "//NO_APP") || begins(t, "// End of user assembly")) {
         block_ = 0;
         return true;
     }
@@ -259,18 +259,25 @@ void reader::add(std::string_view text, std::string_view body) {
         s.op = body.substr(0, i);
         s.args = trim(body.substr(i));
         bool assignment = !s.args.empty() && s.args[0] == '=';
-        s.kind = body[0] == '.' || assignment ? statement_kind::directive
-                                              : statement_kind::instruction;
+        s.kind =
+            body[0] == '.' || assignment ? statement_kind::directive : statement_kind::instruction;
     }
     take(static_cast<uint32_t>(u_.statements.size() - 1));
 }
 
 void reader::take(uint32_t at) {
     switch (u_.statements[at].kind) {
-        case statement_kind::label: label(at); break;
-        case statement_kind::instruction: instruction(at); break;
-        case statement_kind::directive: directive(at); break;
-        case statement_kind::blank: break;
+        case statement_kind::label:
+            label(at);
+            break;
+        case statement_kind::instruction:
+            instruction(at);
+            break;
+        case statement_kind::directive:
+            directive(at);
+            break;
+        case statement_kind::blank:
+            break;
     }
 }
 
@@ -377,8 +384,9 @@ void reader::directive(uint32_t at) {
         throw not_understood(at, "32-bit code is not read");
     } else if (property_ && (same(op, ".long") || same(op, ".word") || same(op, ".4byte"))) {
         property(s);
-    } else if (s.args.starts_with('=') || same(op, ".set") || same(op, ".equ") || same(op, ".globl") ||
-               same(op, ".global") || same(op, ".weak") || same(op, ".type") || same(op, ".weakref")) {
+    } else if (s.args.starts_with('=') || same(op, ".set") || same(op, ".equ") ||
+               same(op, ".globl") || same(op, ".global") || same(op, ".weak") ||
+               same(op, ".type") || same(op, ".weakref")) {
         symbol_directive(s);
     } else {
         section_directive(at);
@@ -490,8 +498,7 @@ uint32_t reader::section_named(std::string_view name, std::string_view flags,
                                std::string_view group, std::string_view unique) {
     std::string key;
     put(key, name, '\n', group, '\n', unique);
-    auto [found, is_new] =
-        section_ids_.try_emplace(key, static_cast<uint32_t>(u_.sections.size()));
+    auto [found, is_new] = section_ids_.try_emplace(key, static_cast<uint32_t>(u_.sections.size()));
     if (is_new) {
         bool code = flags.find('x') != flags.npos || begins(name, ".text");
         bool tables = !begins(name, ".debug") && !begins(name, ".gcc_except_table") &&
@@ -531,7 +538,8 @@ void reader::section_directive(uint32_t at) {
 void reader::finish() {
     auto last = static_cast<uint32_t>(u_.statements.size());
     if (!open_.empty()) {
-        throw not_understood(last ? last - 1 : 0, "a function begins in this text and does not end");
+        throw not_understood(last ? last - 1 : 0,
+                             "a function begins in this text and does not end");
     }
     for (uint32_t id = 0; id < u_.functions.size(); ++id) {
         function& f = u_.functions[id];
@@ -540,8 +548,8 @@ void reader::finish() {
         // gcc names the cold partition of f "f.cold", its label within the unwind region.
         size_t suffix = name.rfind(".cold");
         bool inner_label = f.start != k_none && f.label > f.start;
-        if (suffix == name.npos || (!inner_label && !(f.start == k_none &&
-                                                      suffix + 5 == name.size()))) {
+        if (suffix == name.npos ||
+            (!inner_label && !(f.start == k_none && suffix + 5 == name.size()))) {
             if (inner_label) throw not_understood(f.label, "a function's name after its start");
             continue;
         }

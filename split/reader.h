@@ -32,7 +32,7 @@ struct statement {
     std::string_view args;  // operands, without comments
     uint32_t line;          // in the input, from 1
     uint32_t section;
-    uint32_t symbol;  // of a label, else k_none
+    uint32_t symbol;     // of a label, else k_none
     uint32_t asm_block;  // which inline assembly it belongs to; 0 = the compiler's own text
     statement_kind kind;
 };
@@ -48,7 +48,7 @@ enum class symbol_binding : uint8_t { local, global, weak };
 enum class symbol_type : uint8_t { none, function, ifunc };
 
 struct symbol {
-    std::string_view name;  // without quotes
+    std::string_view name;       // without quotes
     uint32_t label = k_none;     // the statement that defines it
     uint32_t section = k_none;   // where that stands
     uint32_t function = k_none;  // whose entry it is, or in whose body it stands
@@ -61,15 +61,15 @@ struct symbol {
 };
 
 struct function {
-    uint32_t name;             // symbol
-    uint32_t label;            // the statement of that label
+    uint32_t name;   // symbol
+    uint32_t label;  // the statement of that label
     uint32_t section;
-    uint32_t start = k_none;   // .cfi_startproc, or none if it has no unwind information
-    uint32_t begin;            // its statements are [begin, end), those in other sections left out
+    uint32_t start = k_none;  // .cfi_startproc, or none if it has no unwind information
+    uint32_t begin;           // its statements are [begin, end), those in other sections left out
     uint32_t end;
-    uint32_t cold_at = k_none; // what is added to its end goes before this statement
-    uint32_t parent = k_none;  // the function whose cold partition this is
-    bool plain = false;        // to be left as it is (.pirn_plain, resolvers of ifuncs)
+    uint32_t cold_at = k_none;  // what is added to its end goes before this statement
+    uint32_t parent = k_none;   // the function whose cold partition this is
+    bool plain = false;         // to be left as it is (.pirn_plain, resolvers of ifuncs)
 };
 
 // Names to symbols, in the order of their first mention.
@@ -92,7 +92,7 @@ class symbol_table {
 
 struct unit {
     std::string_view text;
-    char comment;       // '#' (x86-64) or '/' (aarch64: two of them)
+    char comment;               // '#' (x86-64) or '/' (aarch64: two of them)
     bool landing_pads = false;  // indirect branches must land on endbr64 or bti
     std::vector<statement> statements;
     std::vector<section> sections;

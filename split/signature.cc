@@ -31,18 +31,28 @@ class demangler {
         if (outermost) {
             pointers_ = (method ? 1 : 0) + (structor ? 1 : 0);
             if (rest_.empty()) throw unreadable{};  // a variable
-            integers_ = 1;  // where a class is returned to
+            integers_ = 1;                          // where a class is returned to
         }
         while (!rest_.empty() && rest_[0] != 'E' && rest_[0] != '.') {
             passed how = type();
             if (!outermost) continue;
             switch (how) {
-                case passed::nowhere: break;
-                case passed::as_integer: ++integers_; break;
-                case passed::as_pointer: ++pointers_; break;
-                case passed::as_two: integers_ += 2; break;
-                case passed::as_float: ++floats_; break;
-                case passed::unknown: throw unreadable{};
+                case passed::nowhere:
+                    break;
+                case passed::as_integer:
+                    ++integers_;
+                    break;
+                case passed::as_pointer:
+                    ++pointers_;
+                    break;
+                case passed::as_two:
+                    integers_ += 2;
+                    break;
+                case passed::as_float:
+                    ++floats_;
+                    break;
+                case passed::unknown:
+                    throw unreadable{};
             }
         }
     }
@@ -117,8 +127,10 @@ class demangler {
             nested_ = true;
             if (take('_')) number();
         } else {
-            if (take("St")) component();
-            else component();
+            if (take("St"))
+                component();
+            else
+                component();
             if (!rest_.empty() && rest_[0] == 'I') component();
         }
     }
@@ -180,7 +192,8 @@ class demangler {
         need('I');
         while (!take('E')) {
             if (take('L')) {
-                if (take("_Z")) encoding(false);
+                if (take("_Z"))
+                    encoding(false);
                 else {
                     type();
                     while (!rest_.empty() && rest_[0] != 'E') rest_.remove_prefix(1);
@@ -214,9 +227,12 @@ class demangler {
         }
         if (is_digit(c) || c == 'N' || c == 'S' || c == 'T' || c == 'Z') {
             bool outer_template = template_, outer_structor = structor_, outer_nested = nested_;
-            if (take("St")) component();
-            else if (c == 'N' || c == 'Z') name();
-            else component();
+            if (take("St"))
+                component();
+            else if (c == 'N' || c == 'Z')
+                name();
+            else
+                component();
             if (!rest_.empty() && rest_[0] == 'I') arguments();
             template_ = outer_template;
             structor_ = outer_structor;
@@ -225,11 +241,28 @@ class demangler {
         }
         rest_.remove_prefix(1);
         switch (c) {
-            case 'v': return passed::nowhere;
-            case 'w': case 'b': case 'a': case 'h': case 'c': case 's': case 't': case 'i':
-            case 'j': case 'l': case 'm': case 'x': case 'y': return passed::as_integer;
-            case 'n': case 'o': return passed::as_two;
-            case 'f': case 'd': return passed::as_float;
+            case 'v':
+                return passed::nowhere;
+            case 'w':
+            case 'b':
+            case 'a':
+            case 'h':
+            case 'c':
+            case 's':
+            case 't':
+            case 'i':
+            case 'j':
+            case 'l':
+            case 'm':
+            case 'x':
+            case 'y':
+                return passed::as_integer;
+            case 'n':
+            case 'o':
+                return passed::as_two;
+            case 'f':
+            case 'd':
+                return passed::as_float;
             case 'F':
                 take('Y');
                 while (!take('E')) {
@@ -251,7 +284,8 @@ class demangler {
                 if (take('i') || take('s') || take('u')) return passed::as_integer;
                 if (take('o')) return type();
                 throw unreadable{};
-            default: throw unreadable{};  // `e` and `z` among them: the stack passes them
+            default:
+                throw unreadable{};  // `e` and `z` among them: the stack passes them
         }
     }
 

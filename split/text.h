@@ -10,8 +10,12 @@
 
 namespace split {
 
-inline bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r'; }
-inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
+inline bool is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\r';
+}
+inline bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
 inline std::string_view trim(std::string_view s) {
     while (!s.empty() && is_space(s.front())) s.remove_prefix(1);
@@ -19,7 +23,8 @@ inline std::string_view trim(std::string_view s) {
     return s;
 }
 
-// Whether c may stand in a symbol that is written without quotes. Every byte of a UTF-8 sequence may.
+// Whether c may stand in a symbol that is written without quotes. Every byte of a UTF-8 sequence
+// may.
 inline bool is_name_char(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '_' ||
            c == '.' || c == '$' || static_cast<unsigned char>(c) >= 0x80;
@@ -102,15 +107,23 @@ inline std::string_view leading_name(std::string_view s) {
     return s.substr(0, i);
 }
 
-inline void append(std::string& out, std::string_view s) { out.append(s); }
-inline void append(std::string& out, char c) { out.push_back(c); }
+inline void append(std::string& out, std::string_view s) {
+    out.append(s);
+}
+inline void append(std::string& out, char c) {
+    out.push_back(c);
+}
 inline void append(std::string& out, int64_t n) {
     char digits[24];
     auto end = std::to_chars(digits, digits + sizeof digits, n).ptr;
     out.append(digits, static_cast<size_t>(end - digits));
 }
-inline void append(std::string& out, int n) { append(out, static_cast<int64_t>(n)); }
-inline void append(std::string& out, uint32_t n) { append(out, static_cast<int64_t>(n)); }
+inline void append(std::string& out, int n) {
+    append(out, static_cast<int64_t>(n));
+}
+inline void append(std::string& out, uint32_t n) {
+    append(out, static_cast<int64_t>(n));
+}
 
 // Appends every part, numbers in decimal.
 template <class... Parts>

@@ -52,10 +52,12 @@ namespace {
 // Compilers put a constructor or destructor alone into a group (C1), or together with its twins
 // (C5): one program may have both, and the second names must not clash.
 bool is_structor_group(std::string_view key) {
-    for (size_t i = 2; i + 1 < key.size(); ++i) {
-        bool structor = (key[i - 1] == 'C' && (key[i] == '1' || key[i] == '2')) ||
-                        (key[i - 1] == 'D' && key[i] >= '0' && key[i] <= '2');
-        if (structor && (key[i + 1] == 'E' || key[i + 1] == 'I' || key[i + 1] == 'B')) return true;
+    for (size_t i = 2; i < key.size(); ++i) {
+        // CI1 is a constructor that is inherited. Taking too much for one does no harm.
+        bool constructor = key[i] == '1' || key[i] == '2';
+        bool named_c = key[i - 1] == 'C' || (key[i - 1] == 'I' && key[i - 2] == 'C');
+        bool named_d = key[i - 1] == 'D' && (constructor || key[i] == '0');
+        if ((named_c && constructor) || named_d) return true;
     }
     return false;
 }
@@ -180,8 +182,8 @@ void writer::marker(uint32_t id) {
     }
     put(out, "\t.long\t", cpu_.marker(), "\n");
     if (named_here(f.name)) second_names(out, f.name);
-    bool certain = log2 >= 3 && (max_skip == 0 || max_skip >= (1 << log2) - 1 ||
-                                 !aligned_.contains(f.section));
+    bool certain = log2 >= 3 &&
+                   (max_skip == 0 || max_skip >= (1 << log2) - 1 || !aligned_.contains(f.section));
     if (certain) {
         put(out, ".Lpirn_a", id, ":\n");
         aligned_[f.section] = {id, log2};
@@ -293,7 +295,9 @@ void writer::site_edit(uint32_t id, const site& s) {
     switch (s.kind) {
         case site_kind::call:
         case site_kind::jump:
-        case site_kind::branch: direct(s, at(s.statement)); return;
+        case site_kind::branch:
+            direct(s, at(s.statement));
+            return;
         case site_kind::call_through:
         case site_kind::jump_through: {
             std::string text;
@@ -396,17 +400,17 @@ void writer::thunk(std::string& out, std::string_view name, bool arguments, bool
         put(out, "\t.weak\t", spelled("", name), "\n");
     }
     put(out, "\t.type\t", symbol, ", %function\n", symbol, ":\n");
-    cpu_.put_thunk(out, name, arguments, what_is_known(name).need);
+    cpu_.put_thunk(out, name, arguments, what_is_known(name).need, helpers_);
     put(out, "\t.size\t", symbol, ", .-", symbol, "\n");
 }
 
 void writer::thunks(std::string& out) {
+    for (auto [name, arguments] : thunks_) thunk(out, name, arguments, false);
+    for (auto [name, arguments] : local_thunks_) thunk(out, name, arguments, true);
     std::ranges::sort(helpers_);
     auto repeated = std::ranges::unique(helpers_);
     helpers_.erase(repeated.begin(), repeated.end());
     for (const std::string& h : helpers_) cpu_.put_helper(out, h);
-    for (auto [name, arguments] : thunks_) thunk(out, name, arguments, false);
-    for (auto [name, arguments] : local_thunks_) thunk(out, name, arguments, true);
 }
 
 std::string writer::run() {

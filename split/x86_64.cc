@@ -13,7 +13,9 @@ namespace {
 
 enum reg : int8_t { rax, rdx, rcx, rbx, rsi, rdi, rbp, rsp, r8, r9, r10, r11 };
 
-constexpr uint64_t bit(int r) { return 1ull << r; }
+constexpr uint64_t bit(int r) {
+    return 1ull << r;
+}
 // What instructions may change without naming it.
 constexpr uint64_t k_implicit =
     bit(rax) | bit(rdx) | bit(rcx) | bit(rbx) | bit(rsi) | bit(rdi) | bit(r11);
@@ -66,11 +68,16 @@ int8_t number_of(std::string_view n, uint8_t& width) {
     if (n[1] == 'l' || n[1] == 'h') {
         width = 1;
         switch (n[0]) {
-            case 'a': return rax;
-            case 'd': return rdx;
-            case 'c': return rcx;
-            case 'b': return rbx;
-            default: return -1;
+            case 'a':
+                return rax;
+            case 'd':
+                return rdx;
+            case 'c':
+                return rcx;
+            case 'b':
+                return rbx;
+            default:
+                return -1;
         }
     }
     return -1;
@@ -130,22 +137,21 @@ operand parse(std::string_view s) {
 
 // Operations that change no operand.
 bool reads_only(std::string_view op) {
-    return begins(op, "cmp") ? !begins(op, "cmpxchg")
-                                 : begins(op, "test") || same(op, "bt") || same(op, "btl") ||
-                                       same(op, "btq") || same(op, "btw") || begins(op, "ucomis") ||
-                                       begins(op, "comis") || begins(op, "vucomis") ||
-                                       begins(op, "vcomis") || begins(op, "ptest") ||
-                                       begins(op, "vptest") || begins(op, "vtest") ||
-                                       begins(op, "prefetch") || begins(op, "nop") ||
-                                       begins(op, "clflush") || same(op, "clwb") ||
-                                       same(op, "ldmxcsr") || begins(op, "fld") ||
-                                       begins(op, "fild") || begins(op, "push");
+    return begins(op, "cmp")
+               ? !begins(op, "cmpxchg")
+               : begins(op, "test") || same(op, "bt") || same(op, "btl") || same(op, "btq") ||
+                     same(op, "btw") || begins(op, "ucomis") || begins(op, "comis") ||
+                     begins(op, "vucomis") || begins(op, "vcomis") || begins(op, "ptest") ||
+                     begins(op, "vptest") || begins(op, "vtest") || begins(op, "prefetch") ||
+                     begins(op, "nop") || begins(op, "clflush") || same(op, "clwb") ||
+                     same(op, "ldmxcsr") || begins(op, "fld") || begins(op, "fild") ||
+                     begins(op, "push");
 }
 
 template <size_t N>
 bool is(std::string_view op, const char (&stem)[N]) {
-    return begins(op, stem) && (op.size() == N - 1 ||
-                                (op.size() == N && (op.back() == 'q' || op.back() == 'l')));
+    return begins(op, stem) &&
+           (op.size() == N - 1 || (op.size() == N && (op.back() == 'q' || op.back() == 'l')));
 }
 
 // Operations that change their last operand and nothing else.
@@ -155,35 +161,50 @@ bool one_destination(std::string_view op) {
         return false;
     }
     switch (op[0]) {
-        case 'a': return begins(op, "add") || begins(op, "and") || begins(op, "adc");
-        case 'b': return begins(op, "bs") || begins(op, "bt") || begins(op, "bl") ||
-                         begins(op, "bextr");
-        case 'c': return begins(op, "cmov") || begins(op, "cvt");
-        case 'd': return begins(op, "dec") || begins(op, "div");
-        case 'i': return begins(op, "inc") || begins(op, "imul") || begins(op, "insert");
-        case 'l': return begins(op, "lea") || begins(op, "lzcnt");
-        case 'm': return begins(op, "mov") || begins(op, "mul") || begins(op, "max") ||
-                         begins(op, "min");
-        case 'n': return begins(op, "not") || begins(op, "neg");
-        case 'o': return begins(op, "or");
-        case 'p': return true;
-        case 'r': return begins(op, "ro") || begins(op, "rc") || begins(op, "rsqrt");
-        case 's': return begins(op, "sub") || begins(op, "sh") || begins(op, "sa") ||
-                         begins(op, "set") || begins(op, "sbb") || begins(op, "sqrt");
-        case 't': return begins(op, "tzcnt");
-        case 'u': return begins(op, "unpck");
-        case 'v': case 'x': return !begins(op, "xchg") && !begins(op, "xadd");
-        default: return false;
+        case 'a':
+            return begins(op, "add") || begins(op, "and") || begins(op, "adc");
+        case 'b':
+            return begins(op, "bs") || begins(op, "bt") || begins(op, "bl") || begins(op, "bextr");
+        case 'c':
+            return begins(op, "cmov") || begins(op, "cvt");
+        case 'd':
+            return begins(op, "dec") || begins(op, "div");
+        case 'i':
+            return begins(op, "inc") || begins(op, "imul") || begins(op, "insert");
+        case 'l':
+            return begins(op, "lea") || begins(op, "lzcnt");
+        case 'm':
+            return begins(op, "mov") || begins(op, "mul") || begins(op, "max") || begins(op, "min");
+        case 'n':
+            return begins(op, "not") || begins(op, "neg");
+        case 'o':
+            return begins(op, "or");
+        case 'p':
+            return true;
+        case 'r':
+            return begins(op, "ro") || begins(op, "rc") || begins(op, "rsqrt");
+        case 's':
+            return begins(op, "sub") || begins(op, "sh") || begins(op, "sa") || begins(op, "set") ||
+                   begins(op, "sbb") || begins(op, "sqrt");
+        case 't':
+            return begins(op, "tzcnt");
+        case 'u':
+            return begins(op, "unpck");
+        case 'v':
+        case 'x':
+            return !begins(op, "xchg") && !begins(op, "xadd");
+        default:
+            return false;
     }
 }
 
 bool is_prefix(std::string_view op) {
     // Most are moves.
     return op[0] != 'm' &&
-           ( same(op, "lock") || same(op, "rep") || same(op, "repz") || same(op, "repe") || same(op, "repnz") ||
-           same(op, "repne") || same(op, "notrack") || same(op, "bnd") || same(op, "data16") || same(op, "rex64") ||
-           same(op, "rex.W") || same(op, "xacquire") || same(op, "xrelease") || same(op, "cs") || same(op, "ds") ||
-           same(op, "addr32"));
+           (same(op, "lock") || same(op, "rep") || same(op, "repz") || same(op, "repe") ||
+            same(op, "repnz") || same(op, "repne") || same(op, "notrack") || same(op, "bnd") ||
+            same(op, "data16") || same(op, "rex64") || same(op, "rex.W") || same(op, "xacquire") ||
+            same(op, "xrelease") || same(op, "cs") || same(op, "ds") || same(op, "addr32"));
 }
 
 class x86_64_cpu final : public cpu {
@@ -204,6 +225,7 @@ class x86_64_cpu final : public cpu {
     uint64_t saved_by_callee() const override {
         return bit(rbx) | bit(rbp) | 0xf000 | 0xffc0ull << 32;
     }
+    uint64_t meaningless_at_entry() const override { return bit(rax) | bit(r11); }
     int64_t stack_step() const override { return 8; }
     int64_t red_zone() const override { return 128; }
     int integer_arguments() const override { return 6; }
@@ -237,8 +259,8 @@ class x86_64_cpu final : public cpu {
     void put_call_through(std::string& out, const insn& i, bool arguments, int64_t bytes,
                           std::vector<std::string>& helpers) const override;
     void put_helper(std::string& out, std::string_view name) const override;
-    void put_thunk(std::string& out, std::string_view name, bool arguments,
-                   int64_t need) const override;
+    void put_thunk(std::string& out, std::string_view name, bool arguments, int64_t need,
+                   std::vector<std::string>& helpers) const override;
     void put_fix_limit(std::string& out) const override { put(out, "\tcall\t__pirn_fixlimit\n"); }
     void put_stack_test(std::string& before, std::string& after, const unit& u, uint32_t at,
                         uint32_t begin, uint32_t end, uint32_t id) const override;
@@ -295,14 +317,13 @@ void x86_64_cpu::control(insn& i, std::string_view op, std::string_view args) co
 insn x86_64_cpu::decode(const statement& s) const {
     insn i;
     std::string_view op = s.op, args = s.args;
-    bool rep = false, notrack = false;
+    bool rep = false;
     while (is_prefix(op)) {
         if (args.empty()) {
             i.prefix = true;
             return i;
         }
         rep |= begins(op, "rep");
-        notrack |= same(op, "notrack");
         op = take_word(args);
     }
     if (is(op, "call") || same(op, "jmp") || same(op, "jmpq")) {
@@ -332,7 +353,8 @@ void x86_64_cpu::data(insn& i, std::string_view op, std::string_view args) const
     bool strings = args.find("%es:") != args.npos;
     while (!args.empty() && n < 5) o[n++] = parse(take_part(args));
     uint8_t size = 8;
-    for (int k = 0; k < n; ++k) size = std::max(size, o[k].kind == operand::reg ? o[k].width : size);
+    for (int k = 0; k < n; ++k)
+        size = std::max(size, o[k].kind == operand::reg ? o[k].width : size);
     if (begins(op, "fld") || begins(op, "fst") || same(op, "cmpxchg16b")) size = 16;
     bool string_op = strings || n == 0 || (n == 1 && is(op, "imul"));
     bool changes = !reads_only(op) || string_op;
@@ -536,27 +558,39 @@ void x86_64_cpu::put_call_through(std::string& out, const insn& i, bool argument
     helpers.push_back(helper);
 }
 
+// __pirn_icall: calls what %r11 points to. __pirn_fcall: the same for what is known to be foreign,
+// the common part of the thunks. With an `a`, %r10d says where stack arguments may lie.
 void x86_64_cpu::put_helper(std::string& out, std::string_view name) const {
-    bool arguments = same(name, "__pirn_icalla");
+    bool arguments = name.ends_with('a');
     put(out, "\t.section\t.text.", name, ",\"axG\",@progbits,", name, ",comdat\n\t.p2align\t4\n",
         "\t.weak\t", name, "\n\t.hidden\t", name, "\n\t.type\t", name, ", @function\n", name,
-        ":\n\ttestl\t$4095, %r11d\n\tje\t.Lpirn_f_", name, "\n\tcmpl\t$", k_marker,
-        ", -4(%r11)\n\tjne\t.Lpirn_f_", name, "\n\tjmp\t*%r11\n.Lpirn_f_", name, ":\n");
+        ":\n");
+    if (begins(name, "__pirn_icall")) {
+        // The marker stands before the entry. What begins a page has none: there may be nothing
+        // before it.
+        put(out, "\ttestl\t$4095, %r11d\n\tje\t1f\n\tcmpl\t$", k_marker,
+            ", -4(%r11)\n\tjne\t1f\n\tjmp\t*%r11\n1:\n");
+    }
     if (hop_at_every_check) {
-        put(out, "\tcmpq\t$0, %fs:0x70\n\tjne\t.Lpirn_h_", name, "\n");
+        put(out, "\tcmpq\t$0, %fs:0x70\n\tjne\t2f\n");
     } else {
         put(out, "\tleaq\t-", k_foreign_need, "(%rsp), %rsp\n\tcmpq\t%fs:0x70, %rsp\n\tleaq\t",
-            k_foreign_need, "(%rsp), %rsp\n\tjb\t.Lpirn_h_", name, "\n");
+            k_foreign_need, "(%rsp), %rsp\n\tjb\t2f\n");
     }
-    put(out, "\tjmp\t*%r11\n.Lpirn_h_", name, ":\n\tjmp\t",
-        arguments ? "__pirn_foreign" : "__pirn_foreign0", "\n\t.size\t", name, ", .-", name,
-        "\n");
+    put(out, "\tjmp\t*%r11\n2:\tjmp\t", arguments ? "__pirn_foreign" : "__pirn_foreign0",
+        "\n\t.size\t", name, ", .-", name, "\n");
 }
 
-// The name's thunk without its section and symbol.
-void x86_64_cpu::put_thunk(std::string& out, std::string_view name, bool arguments,
-                           int64_t need) const {
-    int64_t below = need >= k_foreign_need ? need : std::max<int64_t>(0, need - k_free_need);
+void x86_64_cpu::put_thunk(std::string& out, std::string_view name, bool arguments, int64_t need,
+                           std::vector<std::string>& helpers) const {
+    std::string target = spelled("", name);
+    if (need >= k_foreign_need) {
+        std::string helper = arguments ? "__pirn_fcalla" : "__pirn_fcall";
+        put(out, "\tmovq\t", target, "@GOTPCREL(%rip), %r11\n\tjmp\t", helper, "\n");
+        helpers.push_back(helper);
+        return;
+    }
+    int64_t below = std::max<int64_t>(0, need - k_free_need);
     if (hop_at_every_check) {
         put(out, "\tcmpq\t$0, %fs:0x70\n\tjne\t1f\n");
     } else if (below == 0) {
@@ -564,7 +598,6 @@ void x86_64_cpu::put_thunk(std::string& out, std::string_view name, bool argumen
     } else {
         put(out, "\tleaq\t-", below, "(%rsp), %r11\n\tcmpq\t%fs:0x70, %r11\n\tjb\t1f\n");
     }
-    std::string target = spelled("", name);
     put(out, "\tjmp\t", target, "@PLT\n1:\tmovq\t", target, "@GOTPCREL(%rip), %r11\n\tjmp\t",
         arguments ? "__pirn_foreign" : "__pirn_foreign0", "\n");
 }
@@ -576,8 +609,8 @@ bool flags_live(const unit& u, uint32_t at, uint32_t end) {
         if (s.kind == statement_kind::blank || s.kind == statement_kind::directive) continue;
         if (s.kind == statement_kind::label || s.asm_block) return true;
         std::string_view op = s.op;
-        if (begins(op, "mov") || begins(op, "lea") || begins(op, "push") ||
-            begins(op, "pop") || begins(op, "not")) {
+        if (begins(op, "mov") || begins(op, "lea") || begins(op, "push") || begins(op, "pop") ||
+            begins(op, "not")) {
             if (!begins(op, "pushf")) continue;
         }
         bool sets = begins(op, "add") || begins(op, "sub") || begins(op, "and") ||
@@ -588,8 +621,8 @@ bool flags_live(const unit& u, uint32_t at, uint32_t end) {
     return true;
 }
 
-void x86_64_cpu::put_stack_test(std::string& before, std::string& after, const unit& u,
-                                uint32_t at, uint32_t begin, uint32_t end, uint32_t id) const {
+void x86_64_cpu::put_stack_test(std::string& before, std::string& after, const unit& u, uint32_t at,
+                                uint32_t begin, uint32_t end, uint32_t id) const {
     (void)begin, (void)id;
     // By the sign of the difference: a limit of all ones, which asks for a preemption, passes.
     std::string_view op = u.statements[at].op, rest = u.statements[at].args;

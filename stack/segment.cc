@@ -125,10 +125,17 @@ segment* take_cached(thread& t, std::size_t bytes) {
 // From the free ones or from the kernel. Fatal where the stack may not grow that far.
 segment* take_new(const block& b, std::size_t bytes) {
     global& g = the();
+#ifdef PIRN_PERTURB
+    // Every call hops: segments stay small, and there may be very many.
+    constexpr bool k_doubling = false;
+    const std::size_t most = 1024 * g.options.max_bytes;
+#else
+    constexpr bool k_doubling = true;
     const std::size_t most = g.options.max_bytes;
+#endif
     const std::size_t before = extent_of(b).bytes;
     // The next is twice the last, while that is allowed; at least what is needed.
-    std::size_t wanted = b.hops == nullptr ? segment_bytes(0) : 2 * size_of(b.hops);
+    std::size_t wanted = b.hops == nullptr || !k_doubling ? segment_bytes(0) : 2 * size_of(b.hops);
     if (before + wanted > most) wanted = segment_bytes(0);
     const unsigned c = class_for(bytes, wanted);
     if (before + segment_bytes(c) > most && before + bytes > most) report_exceeded(b, bytes);
