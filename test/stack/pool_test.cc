@@ -143,6 +143,67 @@ TEST_CASE("a larger size is at least what was asked for, and is kept apart") {
     release_all();
 }
 
+TEST_CASE("small blocks lie side by side, and their headers spread over the cache sets") {
+    use_header();
+    cache c;
+    std::vector<block*> out;
+    std::set<std::uintptr_t> sets;
+    for (int i = 0; i < 64; ++i) {
+        out.push_back(c.get(0));
+        sets.insert(reinterpret_cast<std::uintptr_t>(out.back()) / 64 % 64);
+        CHECK(out.back()->bytes() == k_small_bytes);
+        CHECK(out.back()->hi() + sizeof(header) == out.back()->lo + k_small_bytes);
+        if (i > 0) CHECK(out[i]->lo == out[i - 1]->lo + k_small_bytes);
+    }
+    CHECK(sets.size() > 60);
+    for (block* b : out) c.put(b);
+    c.drain();
+    release_all();
+}
+
+TEST_CASE("a peak of small blocks is unmapped once it is over, whatever the order") {
+    use_header();
+    cache c;
+    std::vector<block*> out;
+    for (int i = 0; i < 20'000; ++i) out.push_back(c.get(0));
+    const std::size_t peak = stats().mapped_bytes;
+    CHECK(peak >= 20'000 * k_small_bytes);
+    CHECK(!has_surplus());
+    // Every 17th first, so that all regions have both kinds for a while.
+    for (int phase = 0; phase < 17; ++phase) {
+        for (std::size_t i = static_cast<std::size_t>(phase); i < out.size(); i += 17)
+            c.put(out[i]);
+    }
+    CHECK(has_surplus());
+    c.drain();
+    CHECK(trim());
+    CHECK(!has_surplus());
+    CHECK(stats().mapped_bytes <= 2 << 20);
+    CHECK(!trim());
+    // What is needed next comes from what is left, the lowest region.
+    const std::size_t before = stats().mapped_bytes;
+    block* b = c.get(0);
+    CHECK(stats().mapped_bytes == before);
+    c.put(b);
+    c.drain();
+    release_all();
+    CHECK(stats().mapped_bytes == 0);
+}
+
+TEST_CASE("blocks are handed out from the lowest region, so that the others can empty themselves") {
+    use_header();
+    cache c;
+    std::vector<block*> out;
+    for (int i = 0; i < 5000; ++i) out.push_back(c.get(0));
+    // Half of each region is given back; as many are taken again, and the last region is left.
+    for (std::size_t i = 0; i < out.size(); i += 2) c.put(out[i]);
+    c.drain();
+    std::uint32_t highest = 0;
+    for (int i = 0; i < 500; ++i) highest = std::max(highest, c.get(0)->region);
+    CHECK(highest == 0);
+    release_all();
+}
+
 TEST_CASE("blocks that move between caches do not make the pool grow") {
     use_header();
     cache from, to;

@@ -35,7 +35,7 @@ struct options {
 };
 
 struct go_options {
-    std::string_view name;    // for dumps; must outlive the goroutine (a literal)
+    std::string_view name{};  // for dumps; must outlive the goroutine (a literal)
     std::size_t stack = 0;    // start on a stack of at least this many bytes
 };
 
