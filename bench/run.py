@@ -65,7 +65,16 @@ WORKLOADS = {
         ("pirn", "go", "pthread"),
         (Figure("value", "resident bytes of one parked goroutine"),
          Figure("spawn_ns", "ns to spawn and park one"),
-         Figure("release_ns", "ns to release one"))),
+         Figure("release_ns", "ns to release one"),
+         Figure("after_chain_bytes", "resident bytes, after a chain of calls"),
+         Figure("left_mb", "resident MB a second after the end of all"))),
+    "grow": Workload(
+        ("limit", "pirn"),
+        (Figure("value", "ns for a call of a 6 KB frame"),
+         Figure("fib_ns", "ns for one call of fib(35)"),
+         Figure("memcpy_ns", "ns for memcpy of 32 bytes"),
+         Figure("malloc_ns", "ns for malloc and free")),
+        one_p=True),
     "skynet": Workload(
         ("limit", "pirn", "go"),
         (Figure("value", "seconds for the tree"),

@@ -24,7 +24,7 @@ namespace {
 
 // Stack below malloc, free, new and delete, as measured with glibc 2.36, with a reserve; and what
 // an allocator that nobody has measured is given.
-constexpr std::size_t k_allocation_need_bytes = 768;
+constexpr std::size_t k_allocation_need_bytes = 512;
 constexpr std::size_t k_foreign_allocator_need_bytes = 16 << 10;
 // Of what is usable at the limit, what an allocation may use.
 constexpr std::size_t k_reserve_for_calls_bytes = 384;

@@ -55,7 +55,11 @@ uint32_t symbol_table::intern(std::string_view name) {
 }
 
 uint32_t symbol_table::resolve(uint32_t i) const {
-    for (int steps = 0; all_[i].alias_of != k_none && steps < 64; ++steps) i = all_[i].alias_of;
+    // An ifunc is defined as an alias of its resolver, but it is another function.
+    for (int steps = 0; all_[i].alias_of != k_none && steps < 64; ++steps) {
+        if (all_[i].type == symbol_type::ifunc) break;
+        i = all_[i].alias_of;
+    }
     return i;
 }
 
@@ -562,7 +566,7 @@ void reader::finish() {
     // A resolver runs while the program is being relocated: the thread pointer may not be there.
     for (uint32_t id : u_.sets) {
         if (u_.symbols[id].type != symbol_type::ifunc) continue;
-        const symbol& resolver = u_.symbols[u_.symbols.resolve(id)];
+        const symbol& resolver = u_.symbols[u_.symbols.resolve(u_.symbols[id].alias_of)];
         if (resolver.is_entry) u_.functions[resolver.function].plain = true;
     }
     for (function& f : u_.functions) {

@@ -265,7 +265,8 @@ void writer::direct(const site& s, edit& e) {
     if (private_name && u_.entry_of(s.symbol) != k_none) return;
     uint32_t symbol = called(s.symbol);
     const split::symbol& to = u_.symbols[symbol];
-    bool local = to.binding == symbol_binding::local && to.label != k_none;
+    bool defined = to.label != k_none || to.type == symbol_type::ifunc;
+    bool local = to.binding == symbol_binding::local && defined;
     const statement& from = u_.statements[s.statement];
     bool named = named_here(symbol);
     bool arguments = s.arguments && !named;
