@@ -92,7 +92,7 @@ void unmap_unused(int spared) {
 void record_cache::refill() {
     lock_guard hold(pool.mu);
     for (std::uint32_t i = 0; i < k_batch; ++i) {
-        auto* r = ::new (take()) spawn_record;
+        auto* r = static_cast<spawn_record*>(take());  // new_record makes it one
         r->next = free_;
         free_ = r;
         ++count_;

@@ -12,7 +12,7 @@ namespace pirn::rt {
 // A record and the closure behind it, of the common size.
 inline constexpr std::size_t k_record_bytes = sizeof(spawn_record) + spawn_record::k_inline_bytes;
 
-// Owned by one P's thread. Holds less than three batches.
+// Owned by one P's thread.
 class record_cache {
   public:
     void* get() {
@@ -24,7 +24,7 @@ class record_cache {
         return r;
     }
     void put(spawn_record* r) {
-        if (count_ >= 2 * k_batch) [[unlikely]]
+        if (count_ >= k_most) [[unlikely]]
             give_batch(k_batch);
         r->next = free_;
         free_ = r;
@@ -34,6 +34,7 @@ class record_cache {
 
   private:
     static constexpr std::uint32_t k_batch = 128;
+    static constexpr std::uint32_t k_most = 4096;
     void refill();
     void give_batch(std::uint32_t n);
 

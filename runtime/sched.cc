@@ -256,6 +256,9 @@ spawn_record* finish() {
 }  // namespace
 
 void goroutine_entry(void* word) {
+    // It is entered on an empty stack, and what it calls by pointer is known to fit: small blocks
+    // are for closures that check for themselves.
+    PIRN_PLAIN();
     m* mp = self();
     base::san_switch_end(mp->cur()->san, &mp->san);
     run_after(mp);

@@ -16,7 +16,7 @@
 namespace split {
 
 // The contract with the run time (arch/, stack/). Bytes.
-inline constexpr int64_t k_small_frame = 256;  // checked by comparing sp itself
+inline constexpr int64_t k_small_frame = 304;  // checked by comparing sp itself
 inline constexpr int64_t k_leaf_frame = 192;   // without calls: no check
 inline constexpr int64_t k_foreign_need = 65536;
 inline constexpr int64_t k_dynamic_need = 65536;
