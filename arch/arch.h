@@ -29,8 +29,8 @@ struct context {
     void* sp = nullptr;
 };
 
-// Growth. Code that went through the pass (split/) compares its stack pointer with the limit word, a
-// word in the thread's control block, and goes to morestack where there is not enough: the call
+// Growth. Code that went through the pass (split/) compares its stack pointer with the limit word,
+// a word in the thread's control block, and goes to morestack where there is not enough: the call
 // then runs on a segment and comes back when it returns, throws or is unwound. At the limit
 // k_reserve_bytes are still usable. The word is 0 where no goroutine runs: no check fails there.
 inline constexpr std::size_t k_reserve_bytes = 512;

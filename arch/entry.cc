@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The personalities of the frames that assembly makes: a goroutine's first frame, the place where an
-// exception that nobody handles is seen while the thrower's frames still stand; and a hop.
+// The personalities of the frames that assembly makes: a goroutine's first frame, the place where
+// an exception that nobody handles is seen while the thrower's frames still stand; and a hop.
 #include <unwind.h>
 
 #include "arch/arch.h"

@@ -126,8 +126,8 @@ void prepare_stacks() {
 void warn_of_hot_call(const void* site, double per_second) {
     char name[512];
     describe_address(static_cast<const char*>(site) - 1, name, sizeof name);
-    base::report("pirn: warning: a call at %p in %s goes on on a stack segment %.1f million times a "
-                 "second; pirn::on_large_stack around the loop, or a goroutine started with "
+    base::report("pirn: warning: a call at %p in %s goes on on a stack segment %.1f million times "
+                 "a second; pirn::on_large_stack around the loop, or a goroutine started with "
                  "{.stack = 65536}, saves the way there and back\n",
                  static_cast<const void*>(static_cast<const char*>(site) - 1), name,
                  per_second / 1e6);

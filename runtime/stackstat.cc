@@ -102,7 +102,8 @@ void report_stackstat() {
                      static_cast<unsigned long>(m.goroutines), name);
     }
     if (t.dropped != 0)
-        base::report("stackstat: and %lu goroutines of more entry functions than there is room for\n",
+        base::report("stackstat: and %lu goroutines of further entry functions, for which there is "
+                     "no room\n",
                      static_cast<unsigned long>(t.dropped));
 }
 

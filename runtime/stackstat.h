@@ -13,7 +13,7 @@ void start_stackstat();
 void stackstat_begin(g* gp);
 // The goroutine has ended: measures, and keeps the most for its entry function. Not on its stack.
 void stackstat_end(g* gp);
-// At the end of a run, by the last thread: prints a line for each entry function, the deepest first.
+// At the end of a run, by the last thread: a line for each entry function, the deepest first.
 void report_stackstat();
 
 }  // namespace pirn::rt

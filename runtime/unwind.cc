@@ -67,7 +67,8 @@ void on_uncaught(_Unwind_Exception* exception) {
 void on_terminate() {
     m* mp = self();
     if (mp != nullptr && mp->cur() != nullptr) {
-        if (mp->cur()->ending) base::fatal("goexit: a noexcept function is in the way of the unwind");
+        if (mp->cur()->ending)
+            base::fatal("goexit: a noexcept function is in the way of the unwind");
         if (abi::__cxa_current_exception_type() != nullptr) {
             print_current_exception("panic: ");
             base::report("\t(thrown through a noexcept function, or while unwinding)\n");

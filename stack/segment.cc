@@ -147,8 +147,8 @@ segment* take_new(const block& b, std::size_t bytes) {
     return s;
 }
 
-// hops_left has run out: k_hops_between_looks are over, or k_hops_between_samples while they come so
-// fast that it is worth while to see whether one call makes most of them.
+// hops_left has run out: k_hops_between_looks are over, or k_hops_between_samples while they come
+// so fast that it is worth while to see whether one call makes most of them.
 void look_at_hops(thread& t, const void* site) {
     constexpr std::uint64_t k_hops_between_looks = 1'000'000;
     constexpr std::uint64_t k_hops_between_samples = 997;

@@ -72,7 +72,7 @@ struct block : arch::growth {
     }
 };
 
-// A word at the lower end of a small block, which nothing should ever reach. For builds with checks.
+// A word at the lower end of a small block, which nothing should reach. For builds with checks.
 inline constexpr std::uint64_t k_canary = 0x5eed'dead'5eed'beef;
 inline void set_canary(block* b) {
     if (b->size_class == 0) *reinterpret_cast<volatile std::uint64_t*>(b->lo) = k_canary;

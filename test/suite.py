@@ -7,6 +7,9 @@ The ways, each in build/NAME:
   clang    clang 19, as released
   lto      gcc, as released, link-time optimized: what a compiler may do when it sees everything
   aarch64  the cross compiler, with the debug assertions; run under qemu-user
+  perturb  gcc, with the debug assertions, a hop at every check of the stack and poisoned blocks
+and, when asked for by --way (goroutines are on large stacks there, which the tools know):
+  asan, tsan, ubsan  gcc's sanitizers
 Warnings are errors in each, for the compilers that the project promises this for. A line is printed
 for each test program, the output of a failed one in full, and at the end one line of totals, which
 counts test cases.
@@ -35,6 +38,7 @@ WARNING_FREE = {"g++": "12", "clang++-19": "19", "aarch64-linux-gnu-g++": "12"}
 DEFAULT_LIMIT = 60
 LONGEST_LIMIT = 400
 SCRIPT_LIMIT = 600
+MATRIX_LIMIT = 7200
 
 
 class way:
@@ -83,6 +87,15 @@ WAYS = [
         ["--buildtype=release", "--cross-file", os.path.join(ROOT, "cross", "aarch64.ini")],
         {"checks": "true", "mimalloc": "disabled"},
         ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"], slower=5),
+    way("perturb", "g++", ["--buildtype=debugoptimized"],
+        {"checks": "true", "perturb": "true", "mimalloc": "enabled"}, slower=5,
+        without="test/arch"),
+]
+# Not among the default ones.
+SANITIZERS = [
+    way(name, "g++", ["--buildtype=debugoptimized", f"-Db_sanitize={sanitizer}"],
+        {"mimalloc": "enabled"}, slower=10, without="test/arch")
+    for name, sanitizer in (("asan", "address"), ("tsan", "thread"), ("ubsan", "undefined"))
 ]
 
 
@@ -184,13 +197,19 @@ def everything(to, arguments):
     if not arguments.program and arguments.repeat == 1:
         to.run("-", "the driver itself", [sys.executable, script("support", "program_test.py")], 60)
         to.run("-", "conventions", [sys.executable, script("tidy", "tidy.py")], 120)
-    chosen = [made for made in WAYS if made.name in arguments.way]
+    chosen = [made for made in WAYS + SANITIZERS if made.name in arguments.way]
     for made in chosen:
         if not build_way(to, made):
             continue
         run_tests(to, made, arguments.program, arguments.repeat)
         if made.name == "gcc" and not arguments.program and arguments.repeat == 1:
             run_scripts(to, made, arguments.quick)
+    if arguments.matrix:
+        folders = [f"{cpu}={made.build.folder}" for made in WAYS
+                   for cpu in [{"gcc": "x86_64", "aarch64": "aarch64"}.get(made.name)]
+                   if cpu and made in chosen]
+        to.run("-", "matrix of compilers and flags",
+               [sys.executable, script("growth", "matrix.py"), *folders], MATRIX_LIMIT)
 
 
 def run_scripts(to, made, quick):
@@ -206,13 +225,18 @@ def run_scripts(to, made, quick):
 
 def parse():
     names = [made.name for made in WAYS]
+    others = [made.name for made in SANITIZERS]
     parser = argparse.ArgumentParser(
         prog="./run test", description="Builds the project in several ways and runs its tests.")
     parser.add_argument("program", nargs="*",
                         help="run only the test programs whose name contains this word")
     parser.add_argument("--quick", action="store_true", help="gcc only, without the installation")
-    parser.add_argument("--way", action="append", choices=names,
-                        help=f"only this way to build ({', '.join(names)}); may be repeated")
+    parser.add_argument("--way", action="append", choices=names + others,
+                        help=f"only this way to build ({', '.join(names + others)}); may be "
+                             "repeated")
+    parser.add_argument("--matrix", action="store_true",
+                        help="also the programs for growing stacks with every compiler, flag and "
+                             "linker, on both CPUs: an hour or so")
     parser.add_argument("--repeat", type=int, default=1, metavar="N",
                         help="run the test programs N times; PIRN_TEST_PROCS=1,2,4,8 says on how "
                              "many processors each case runs (default way: gcc)")

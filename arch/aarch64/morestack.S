@@ -60,6 +60,7 @@
 // Entered from a function's check: at the function's body (x10) goes on what needs at most
 // PIRN_COMMON_NEED_BYTES and reads no stack arguments. On the stack: x9, x10.
         .globl  __pirn_morestack0
+        .protected __pirn_morestack0
         .type   __pirn_morestack0, %function
         .p2align 4
 __pirn_morestack0:
@@ -93,8 +94,8 @@ __pirn_morestack0:
 // x10 = where to go on, x11 = the control block, x12 = the thread, x13 = the segment, x14 = the new
 // sp, x16 = the old one. Debuggers let a stack go on anywhere else from a function of this name,
 // and from no other.
+        .set    __morestack, .Lgo
         .type   __morestack, %function
-__morestack:
 .Lgo:
         ldr     x17, [x12, #PIRN_THREAD_CUR]
         stp     x29, x30, [x13, #PIRN_SEGMENT_FP]
@@ -229,13 +230,14 @@ __morestack:
         add     x16, sp, #ARGUMENTS
         b       .Ltake
         .cfi_endproc
-        .size   __morestack, .-__morestack
+        .size   __morestack, .-.Lgo
         .size   __pirn_morestack0, .-__pirn_morestack0
 
 // Entered from a function's check whose needs do not fit the common form. x9 = bytes needed / 16 in
 // its lower half, bytes of stack arguments / 16 in the 16 bits above, 0xffff for all there are. On
 // the stack: x9, x10.
         .globl  __pirn_morestack
+        .protected __pirn_morestack
         .type   __pirn_morestack, %function
         .p2align 4
 __pirn_morestack:
@@ -253,9 +255,10 @@ __pirn_morestack:
         .cfi_endproc
         .size   __pirn_morestack, .-__pirn_morestack
 
-// Code that did not go through the pass (x10) does not have k_foreign_bytes here. No arguments on the
-// stack. x9 to x15 are free at such a call.
+// Code that did not go through the pass (x10) does not have k_foreign_bytes here. No arguments on
+// the stack. x9 to x15 are free at such a call.
         .globl  __pirn_foreign0
+        .protected __pirn_foreign0
         .type   __pirn_foreign0, %function
         .p2align 4
 __pirn_foreign0:
@@ -270,6 +273,7 @@ __pirn_foreign0:
 
 // As __pirn_foreign0, with at most x9 bytes of stack arguments; -1: all there are.
         .globl  __pirn_foreign
+        .protected __pirn_foreign
         .type   __pirn_foreign, %function
         .p2align 4
 __pirn_foreign:
@@ -333,6 +337,7 @@ __pirn_foreign:
 // void __pirn_call_large(void (*fn)(void*) /*x0*/, void* arg /*x1*/)
 // A tail call of fn(arg) where k_foreign_bytes are left.
         .globl  __pirn_call_large
+        .hidden __pirn_call_large
         .type   __pirn_call_large, %function
         .p2align 4
 __pirn_call_large:
@@ -353,6 +358,7 @@ __pirn_call_large:
 // Called right after setjmp has returned, perhaps by a longjmp from a segment that is left thereby:
 // gives up the hops whose segments do not hold sp. Keeps every register but x16, x17 and the flags.
         .globl  __pirn_fixlimit
+        .protected __pirn_fixlimit
         .type   __pirn_fixlimit, %function
         .p2align 4
 __pirn_fixlimit:
@@ -392,6 +398,7 @@ __pirn_fixlimit:
 // Reached by a branch where alloca or a variable-length array has taken sp below the limit: nothing
 // may be stored there, so the report runs on the thread's own stack. Does not return.
         .globl  __pirn_alloca_overflow
+        .protected __pirn_alloca_overflow
         .type   __pirn_alloca_overflow, %function
         .p2align 4
 __pirn_alloca_overflow:

@@ -2,9 +2,9 @@
 // x86-64: growth. A call that does not fit on the stack it is made on goes on on a segment, and
 // comes back to its caller when it returns.
 //
-// Two things come here by a jump, with the return address of the call still on top of the stack: the
-// check at a function's entry, and a call of code that did not go through the pass. Every register
-// but the flags is as it was when the callee starts (r11 excepted) and when the caller goes on:
+// Two things come here by a jump, with the return address of the call still on top of the stack:
+// the check at a function's entry, and a call of code that did not go through the pass. Every
+// register but the flags is as it was when the callee starts (r11 excepted) and when the caller goes on:
 // compilers keep values in any register that they know a callee not to touch.
 //
 // During a hop rbp is the segment, whose upper end is the record of the hop (regs.h). The fast
@@ -32,6 +32,7 @@
 // Entered from a function's check: at the function's body (r10) goes on what needs at most
 // PIRN_COMMON_NEED_BYTES and reads no stack arguments. On the stack: r10, return address.
         .globl  __pirn_morestack0
+        .protected __pirn_morestack0
         .type   __pirn_morestack0, @function
         .p2align 4
 __pirn_morestack0:
@@ -69,10 +70,10 @@ __pirn_morestack0:
         movq    PIRN_SEGMENT_NEXT(%rdi), %rcx
         movq    %rcx, PIRN_THREAD_SEGMENTS(%rsi)
 
-// rdi = the segment, rsi = the thread, r11 = the new sp, r10 = where to go on. Debuggers let a stack
-// go on anywhere else from a function of this name, and from no other.
+// rdi = the segment, rsi = the thread, r11 = the new sp, r10 = where to go on. Debuggers let a
+// stack go on anywhere else from a function of this name, and from no other.
+        .set    __morestack, .Lgo
         .type   __morestack, @function
-__morestack:
 .Lgo:
         movq    PIRN_THREAD_CUR(%rsi), %rcx
         movq    %rbp, PIRN_SEGMENT_FP(%rdi)
@@ -172,8 +173,8 @@ __morestack:
         jmp     .Lgo
 
 // No segment at hand is large enough, or it is time for the run time to look at this hop: it is
-// called, on the thread's own stack, with every register kept, the vector registers too. rcx = bytes
-// needed.
+// called, on the thread's own stack, with every register kept, the vector registers too. rcx =
+// bytes needed.
 .Lslow:
         xorl    %eax, %eax
 .Lslow_with_arguments:
@@ -229,13 +230,14 @@ __morestack:
         movq    PIRN_THREAD_SEGMENTS(%rsi), %rdi
         jmp     .Ltake
         .cfi_endproc
-        .size   __morestack, .-__morestack
+        .size   __morestack, .-.Lgo
         .size   __pirn_morestack0, .-__pirn_morestack0
 
 // Entered from a function's check whose needs do not fit the common form. r11d = bytes needed / 16
 // (24 bits) and bytes of stack arguments / 16 above them, 255 for all there are. On the stack: r11,
 // r10, return address.
         .globl  __pirn_morestack
+        .protected __pirn_morestack
         .type   __pirn_morestack, @function
         .p2align 4
 __pirn_morestack:
@@ -266,6 +268,7 @@ __pirn_morestack:
 // Code that did not go through the pass (r11) does not have k_foreign_bytes here. No arguments on
 // the stack. r10 and r11 are free at such a call.
         .globl  __pirn_foreign0
+        .protected __pirn_foreign0
         .type   __pirn_foreign0, @function
         .p2align 4
 __pirn_foreign0:
@@ -290,6 +293,7 @@ __pirn_foreign0:
 
 // As __pirn_foreign0, with at most r10d bytes of stack arguments; -1: all there are.
         .globl  __pirn_foreign
+        .protected __pirn_foreign
         .type   __pirn_foreign, @function
         .p2align 4
 __pirn_foreign:
@@ -364,6 +368,7 @@ __pirn_foreign:
 // void __pirn_call_large(void (*fn)(void*) /*rdi*/, void* arg /*rsi*/)
 // A tail call of fn(arg) where k_foreign_bytes are left.
         .globl  __pirn_call_large
+        .hidden __pirn_call_large
         .type   __pirn_call_large, @function
         .p2align 4
 __pirn_call_large:
@@ -381,6 +386,7 @@ __pirn_call_large:
 // Called right after setjmp has returned, perhaps by a longjmp from a segment that is left thereby:
 // gives up the hops whose segments do not hold rsp. Keeps every register but the flags.
         .globl  __pirn_fixlimit
+        .protected __pirn_fixlimit
         .type   __pirn_fixlimit, @function
         .p2align 4
 __pirn_fixlimit:
@@ -430,6 +436,7 @@ __pirn_fixlimit:
 // Reached by a jump where alloca or a variable-length array has taken rsp below the limit: nothing
 // may be stored there, so the report runs on the thread's own stack. Does not return.
         .globl  __pirn_alloca_overflow
+        .protected __pirn_alloca_overflow
         .type   __pirn_alloca_overflow, @function
         .p2align 4
 __pirn_alloca_overflow:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Small stacks as a program sees them: what they cost, when they hop, what goes back. The hard cases
-// of the hop itself are in test/growth.
+// Small stacks as a program sees them: what they cost, when they hop, what goes back. The hard
+// cases of the hop itself are in test/growth.
 #include "test/support/fixture.h"
 
 #include <algorithm>
@@ -20,6 +20,7 @@
 #include "runtime/m.h"
 #include "runtime/park.h"
 #include "runtime/self.h"
+#include "stack/map.h"
 #include "stack/stack.h"
 
 using namespace pirn;
@@ -27,12 +28,8 @@ using namespace pirn::test;
 
 namespace {
 
-// Sanitizers and emulators take many times as long for the same work.
-#if defined(__aarch64__)
-constexpr int k_scale = 10;
-#else
-constexpr int k_scale = 1;
-#endif
+// An emulator takes many times as long for the same work.
+const int k_scale = stack::emulated() ? 10 : 1;
 
 long resident_bytes() {
     long size = 0, resident = 0;
@@ -112,7 +109,7 @@ TEST_CASE("a goroutine starts on a small block, or on as much as it asks for") {
 }
 
 TEST_CASE("nothing on the way to a park hops") {
-    constexpr int k_parks = 1'000'000 / k_scale;
+    const int k_parks = 1'000'000 / k_scale;
     std::uint64_t hops = 1;
     run([&] {
         std::atomic<bool> stop{false};
@@ -203,8 +200,8 @@ TEST_CASE("on_large_stack has 64 KB below it, here or on a segment") {
 }
 
 TEST_CASE("recursion 100,000 deep and back, again and again, takes no more memory than once") {
-    constexpr int k_depth = 100'000 / k_scale;
-    constexpr int k_times = 1000 / k_scale;
+    const int k_depth = 100'000 / k_scale;
+    const int k_times = 1000 / k_scale;
     long grown = 0;
     run([&] {
         in_goroutine([&] {
@@ -240,7 +237,7 @@ TEST_CASE("a stack shrinks by itself: what a deep call took goes back when it is
 #ifndef PIRN_PERTURB
 
 TEST_CASE("the memory of a peak is given back within a second of idling") {
-    constexpr int k_goroutines = 50'000 / k_scale;
+    const int k_goroutines = 50'000 / k_scale;
     for (const int procs : {1, 4}) run([&] {
         auto crowd = [&] {
             gate g;
@@ -267,7 +264,7 @@ TEST_CASE("the memory of a peak is given back within a second of idling") {
 }
 
 TEST_CASE("goroutines that end elsewhere than they began do not make the pools grow") {
-    constexpr int k_rounds = 200 / k_scale;
+    const int k_rounds = 200 / k_scale;
     constexpr int k_each = 500;
     for (const int procs : {2, 4}) {
         std::size_t most = 0;

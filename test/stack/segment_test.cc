@@ -107,7 +107,7 @@ TEST_CASE("each further segment is twice the one before") {
     CHECK(extent_of(*f.b).bytes == k_small_bytes + 15 * k_large_bytes);
 }
 
-TEST_CASE("near the limit of a stack its segments are small again, and a large need has a large one") {
+TEST_CASE("near the limit of a stack segments are small again, and a large need has a large one") {
     fake f;
     CHECK(f.hop(3 << 20)->room >= 3 << 20);
     f.hop(1000);  // 8 MB would be too many

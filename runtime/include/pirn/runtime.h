@@ -205,8 +205,8 @@ void yield();
 // Gives way only if the scheduler asks for it. For long loops.
 void checkpoint();
 
-// Calls f() where at least 64 KB of stack are left, and returns what it returns: on this stack if it
-// has them, else on a segment. For deep code that was not compiled for growing stacks and is not
+// Calls f() where at least 64 KB of stack are left, and returns what it returns: on this stack if
+// it has them, else on a segment. For deep code that was not compiled for growing stacks and is not
 // reached by a call (whose stack is seen to by itself), such as inline assembly.
 template <class F>
 decltype(auto) on_large_stack(F&& f) {
