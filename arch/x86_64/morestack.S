@@ -4,8 +4,8 @@
 //
 // Two things come here by a jump, with the return address of the call still on top of the stack:
 // the check at a function's entry, and a call of code that did not go through the pass. Every
-// register but the flags is as it was when the callee starts (r11 excepted) and when the caller goes on:
-// compilers keep values in any register that they know a callee not to touch.
+// register but the flags is as it was when the callee starts (r11 excepted) and when the caller
+// goes on: compilers keep values in any register that they know a callee not to touch.
 //
 // During a hop rbp is the segment, whose upper end is the record of the hop (regs.h). The fast
 // path takes the first segment of the thread's cache; the slow path has the run time put one there.
