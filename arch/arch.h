@@ -89,6 +89,10 @@ extern void (*__pirn_alloca_report)(const void* sp);
 // How far above the limit the stack pointer must be for malloc, free, new and delete: what these
 // need beyond the reserve.
 extern std::size_t __pirn_allocation_bytes;
+// Whether operator new and delete are the C++ library's own, which call malloc and free.
+extern bool __pirn_new_is_malloc;
+// Called where a thread that runs no goroutines has a limit word. Defined by the runtime.
+[[noreturn]] void __pirn_stray_limit();
 // Runs fn(arg) where k_foreign_bytes are left: on this stack or on a segment.
 void __pirn_call_large(void (*fn)(void*), void* arg);
 // Runs fn(arg) on the stack that ends at `top` (16-aligned), leaving the one it is called on for

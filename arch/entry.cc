@@ -18,6 +18,7 @@ void set_uncaught_hook(uncaught_hook h) {
 
 constinit thread_local growing_thread* __pirn_thread = nullptr;
 std::size_t __pirn_allocation_bytes = k_foreign_bytes;
+bool __pirn_new_is_malloc = false;
 void (*__pirn_add_segment)(std::size_t, const void*) = nullptr;
 void (*__pirn_alloca_report)(const void*) = nullptr;
 

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <new>
 
 #include <dlfcn.h>
@@ -102,6 +103,23 @@ void look_at_allocator() {
     }
 #endif
     arch::__pirn_allocation_bytes = need - k_reserve_for_calls_bytes;
+    using allocating = void*(std::size_t);
+    const void* home = home_of(reinterpret_cast<void*>(static_cast<allocating*>(&::operator new)));
+    arch::__pirn_new_is_malloc =
+        home != nullptr && home == home_of(reinterpret_cast<void*>(&std::terminate));
+}
+
+// libgcc's split stacks use the same word of the thread.
+void check_for_split_stacks() {
+    if (&__morestack != nullptr)
+        base::fatal("this program links libgcc's __morestack (code compiled with -fsplit-stack), "
+                    "which uses the same word of the thread: compile it without -fsplit-stack");
+}
+
+[[noreturn]] void limit_is_taken() {
+    check_for_split_stacks();
+    base::fatal("the word of the thread's control block that limits the stack is not 0: some other "
+                "code uses it (another runtime with split stacks?)");
 }
 
 }  // namespace
@@ -111,9 +129,7 @@ void look_at_process() {
         base::fatal("the kernel keeps a shadow stack for this process (CET SHSTK or GCS), which "
                     "cannot follow goroutines: run it without, for example with "
                     "GLIBC_TUNABLES=glibc.cpu.x86_shstk=off or glibc.cpu.aarch64_gcs=0");
-    if (&__morestack != nullptr)
-        base::fatal("this program links libgcc's __morestack (code compiled with -fsplit-stack), "
-                    "which uses the same word of the thread: compile it without -fsplit-stack");
+    check_for_split_stacks();
     if (!binds_at_start())
         stack::forbid_small("this program binds functions at their first call, for which a small "
                             "stack has no room: link it with -Wl,-z,now (pkg-config --libs pirn "
@@ -122,10 +138,10 @@ void look_at_process() {
 }
 
 void look_at_thread() {
-    if (arch::limit() != 0)
-        base::fatalf("the word of the thread's control block that limits the stack is %p: some "
-                     "other code uses it (another runtime with split stacks?)",
-                     reinterpret_cast<void*>(arch::limit()));
+    if (arch::limit() != 0) limit_is_taken();
 }
 
 }  // namespace pirn::rt
+
+// Reached by the first check of the stack on such a thread, which may come before any of the above.
+extern "C" void __pirn_stray_limit() { pirn::rt::limit_is_taken(); }

@@ -18,7 +18,7 @@ using arch::segment;
 
 constexpr unsigned k_segment_classes = 24;
 // What a hop may lose to keep the stack pointer's place in a cache line, and what it pushes.
-constexpr std::size_t k_hop_bytes = 128;
+constexpr std::size_t k_hop_bytes = 192;
 
 // Guarded by `mutex`, which is taken only where a thread's cache has nothing that fits.
 struct global {

@@ -73,6 +73,7 @@ __pirn_morestack0:
 // x9 = bytes needed, x10 = where to go on. Without stack arguments.
 .Lhop:
         THREAD  x12, x11
+        cbz     x12, .Lstray
         ldr     x13, [x12, #PIRN_THREAD_SEGMENTS]
         cbz     x13, .Lslow
         ldr     x14, [x13, #PIRN_SEGMENT_ROOM]
@@ -145,6 +146,7 @@ __pirn_morestack0:
 // As .Lhop, with stack arguments: x17 = how many bytes at the most; -1: all there are.
 .Lhop_with_arguments:
         THREAD  x12, x11
+        cbz     x12, .Lstray
         // There are none above the upper end of the old stack.
         ldr     x13, [x12, #PIRN_THREAD_CUR]
         ldr     x14, [x13, #PIRN_GROWTH_HOPS]
@@ -229,6 +231,14 @@ __pirn_morestack0:
         ldr     x13, [x12, #PIRN_THREAD_SEGMENTS]
         add     x16, sp, #ARGUMENTS
         b       .Ltake
+
+// A thread that runs no goroutines has a limit: somebody else uses the word. On the thread's own
+// stack, so there is room for the report.
+.Lstray:
+        str     xzr, [x11, #PIRN_LIMIT_WORD]
+        .weak   __pirn_stray_limit
+        bl      __pirn_stray_limit
+        brk     #1
         .cfi_endproc
         .size   __morestack, .-.Lgo
         .size   __pirn_morestack0, .-__pirn_morestack0
@@ -289,9 +299,8 @@ __pirn_foreign:
 
 // malloc and its kin, called by code that went through the pass: these names take the place of the
 // thunks that its objects carry. They need little stack, and how little is known only at the start,
-// when it is seen whose malloc it is (arch.h). operator new throws where it fails, which needs much
-// more: what may fail in earnest has room.
-.macro ALLOCATION name, throws=0
+// when it is seen whose malloc it is (arch.h).
+.macro BEGIN_GATE name
         .globl  "__split$\name"
         .hidden "__split$\name"
         .type   "__split$\name", %function
@@ -303,36 +312,84 @@ __pirn_foreign:
 "__splita$\name":
         .cfi_startproc
         LANDING
+.endm
+.macro END_GATE name
+        .cfi_endproc
+        .size   "__split$\name", .-"__split$\name"
+        .size   "__splita$\name", .-"__splita$\name"
+.endm
+// On with the function itself, where it finds as much as any foreign one.
+.macro CALL_FOREIGN name
+        mrs     x16, tpidr_el0
+        ldr     x16, [x16, #PIRN_LIMIT_WORD]
+        sub     x17, sp, #(PIRN_FOREIGN_BYTES >> 12), lsl #12
+        cmp     x17, x16
+        b.lo    9f
+        b       \name
+9:      adrp    x10, :got:\name
+        ldr     x10, [x10, :got_lo12:\name]
+        b       __pirn_foreign0
+.endm
+// To \otherwise where less is left than an allocation needs.
+.macro CHECK_ALLOCATION otherwise
         adrp    x17, __pirn_allocation_bytes
         ldr     x17, [x17, :lo12:__pirn_allocation_bytes]
-        .if     \throws
-        mov     x16, #PIRN_FOREIGN_BYTES
-        cmp     x0, x16
-        csel    x17, x16, x17, hi
-        .endif
         mrs     x16, tpidr_el0
         ldr     x16, [x16, #PIRN_LIMIT_WORD]
         add     x16, x16, x17
         cmp     sp, x16
-        b.lo    2f
+        b.lo    \otherwise
+.endm
+// The same where new and delete are malloc and free.
+.macro CHECK_NEW otherwise
+        adrp    x16, __pirn_new_is_malloc
+        ldrb    w16, [x16, :lo12:__pirn_new_is_malloc]
+        cbz     w16, \otherwise
+        CHECK_ALLOCATION \otherwise
+.endm
+.macro ALLOCATION name
+        BEGIN_GATE \name
+        CHECK_ALLOCATION 1f
         b       \name
-2:      adrp    x10, :got:\name
-        ldr     x10, [x10, :got_lo12:\name]
-        b       __pirn_foreign0
-        .cfi_endproc
-        .size   "__split$\name", .-"__split$\name"
-        .size   "__splita$\name", .-"__splita$\name"
+1:      CALL_FOREIGN \name
+        END_GATE \name
+.endm
+// operator new is malloc where it is the C++ library's own. It throws where that fails, which needs
+// much more stack: then it is called itself.
+.macro NEW name
+        BEGIN_GATE \name
+        CHECK_NEW 1f
+        stp     x0, x30, [sp, #-16]!
+        .cfi_def_cfa_offset 16
+        .cfi_offset x30, -8
+        bl      malloc
+        mov     x10, x0
+        ldp     x0, x30, [sp], #16
+        .cfi_def_cfa_offset 0
+        .cfi_restore x30
+        cbz     x10, 1f
+        mov     x0, x10
+        ret
+1:      CALL_FOREIGN \name
+        END_GATE \name
+.endm
+.macro DELETE name
+        BEGIN_GATE \name
+        CHECK_NEW 1f
+        b       \name
+1:      CALL_FOREIGN \name
+        END_GATE \name
 .endm
         ALLOCATION malloc
         ALLOCATION calloc
         ALLOCATION realloc
         ALLOCATION free
-        ALLOCATION _Znwm, 1             // operator new(unsigned long)
-        ALLOCATION _Znam, 1             // operator new[](unsigned long)
-        ALLOCATION _ZdlPv               // operator delete(void*)
-        ALLOCATION _ZdaPv               // operator delete[](void*)
-        ALLOCATION _ZdlPvm              // operator delete(void*, unsigned long)
-        ALLOCATION _ZdaPvm              // operator delete[](void*, unsigned long)
+        NEW     _Znwm                   // operator new(unsigned long)
+        NEW     _Znam                   // operator new[](unsigned long)
+        DELETE  _ZdlPv                  // operator delete(void*)
+        DELETE  _ZdaPv                  // operator delete[](void*)
+        DELETE  _ZdlPvm                 // operator delete(void*, unsigned long)
+        DELETE  _ZdaPvm                 // operator delete[](void*, unsigned long)
 
 // void __pirn_call_large(void (*fn)(void*) /*x0*/, void* arg /*x1*/)
 // A tail call of fn(arg) where k_foreign_bytes are left.

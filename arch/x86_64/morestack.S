@@ -55,6 +55,8 @@ __pirn_morestack0:
 .Lhop:
         movq    __pirn_thread@GOTTPOFF(%rip), %rsi
         movq    %fs:(%rsi), %rsi
+        testq   %rsi, %rsi
+        jz      .Lstray
         movq    PIRN_THREAD_SEGMENTS(%rsi), %rdi
         testq   %rdi, %rdi
         jz      .Lslow
@@ -63,10 +65,11 @@ __pirn_morestack0:
         subq    $1, PIRN_THREAD_HOPS_LEFT(%rsi)
         jc      .Lslow
         // The new sp lies as the old one does in its cache line: over-aligned arguments and
-        // frames that count on 16 bytes find what they found.
+        // frames that count on 16 bytes find what they found. There are 32 bytes above it, which
+        // functions of the other calling convention (ms_abi) may write.
         leaq    ARGUMENTS(%rsp), %r11
         andl    $63, %r11d
-        leaq    -64(%rdi,%r11), %r11
+        leaq    -128(%rdi,%r11), %r11
         movq    PIRN_SEGMENT_NEXT(%rdi), %rcx
         movq    %rcx, PIRN_THREAD_SEGMENTS(%rsi)
 
@@ -129,6 +132,8 @@ __pirn_morestack0:
 .Lhop_with_arguments:
         movq    __pirn_thread@GOTTPOFF(%rip), %rsi
         movq    %fs:(%rsi), %rsi
+        testq   %rsi, %rsi
+        jz      .Lstray
         // There are none above the upper end of the old stack.
         movq    PIRN_THREAD_CUR(%rsi), %rdi
         movq    PIRN_GROWTH_HOPS(%rdi), %r11
@@ -229,6 +234,15 @@ __pirn_morestack0:
         movq    %fs:(%rsi), %rsi
         movq    PIRN_THREAD_SEGMENTS(%rsi), %rdi
         jmp     .Ltake
+
+// A thread that runs no goroutines has a limit: somebody else uses the word. On the thread's own
+// stack, so there is room for the report.
+.Lstray:
+        movq    $0, %fs:PIRN_LIMIT_WORD
+        andq    $-16, %rsp
+        .weak   __pirn_stray_limit
+        call    __pirn_stray_limit@PLT
+        ud2
         .cfi_endproc
         .size   __morestack, .-.Lgo
         .size   __pirn_morestack0, .-__pirn_morestack0
@@ -319,9 +333,8 @@ __pirn_foreign:
 
 // malloc and its kin, called by code that went through the pass: these names take the place of the
 // thunks that its objects carry. They need little stack, and how little is known only at the start,
-// when it is seen whose malloc it is (arch.h). operator new throws where it fails, which needs much
-// more: what may fail in earnest has room.
-.macro ALLOCATION name, throws=0
+// when it is seen whose malloc it is (arch.h).
+.macro BEGIN_GATE name
         .globl  "__split$\name"
         .hidden "__split$\name"
         .type   "__split$\name", @function
@@ -333,37 +346,72 @@ __pirn_foreign:
 "__splita$\name":
         .cfi_startproc
         LANDING
-        movq    %rsp, %r11
-        .if     \throws
-        cmpq    $PIRN_FOREIGN_BYTES, %rdi
-        ja      1f
-        .endif
-        subq    __pirn_allocation_bytes(%rip), %r11
-        cmpq    %fs:PIRN_LIMIT_WORD, %r11
-        jb      2f
-        jmp     \name@PLT
-        .if     \throws
-1:      subq    $PIRN_FOREIGN_BYTES, %r11
-        cmpq    %fs:PIRN_LIMIT_WORD, %r11
-        jb      2f
-        jmp     \name@PLT
-        .endif
-2:      movq    \name@GOTPCREL(%rip), %r11
-        jmp     __pirn_foreign0
+.endm
+.macro END_GATE name
         .cfi_endproc
         .size   "__split$\name", .-"__split$\name"
         .size   "__splita$\name", .-"__splita$\name"
+.endm
+// On with the function itself, where it finds as much as any foreign one.
+.macro CALL_FOREIGN name
+        leaq    -PIRN_FOREIGN_BYTES(%rsp), %r11
+        cmpq    %fs:PIRN_LIMIT_WORD, %r11
+        jb      9f
+        jmp     \name@PLT
+9:      movq    \name@GOTPCREL(%rip), %r11
+        jmp     __pirn_foreign0
+.endm
+// To \otherwise where less is left than an allocation needs.
+.macro CHECK_ALLOCATION otherwise
+        movq    %rsp, %r11
+        subq    __pirn_allocation_bytes(%rip), %r11
+        cmpq    %fs:PIRN_LIMIT_WORD, %r11
+        jb      \otherwise
+.endm
+.macro ALLOCATION name
+        BEGIN_GATE \name
+        CHECK_ALLOCATION 1f
+        jmp     \name@PLT
+1:      CALL_FOREIGN \name
+        END_GATE \name
+.endm
+// operator new is malloc where it is the C++ library's own. It throws where that fails, which needs
+// much more stack: then it is called itself.
+.macro NEW name
+        BEGIN_GATE \name
+        cmpb    $0, __pirn_new_is_malloc(%rip)
+        je      1f
+        CHECK_ALLOCATION 1f
+        pushq   %rdi
+        .cfi_def_cfa_offset 16
+        call    malloc@PLT
+        popq    %rdi
+        .cfi_def_cfa_offset 8
+        testq   %rax, %rax
+        jz      1f
+        ret
+1:      CALL_FOREIGN \name
+        END_GATE \name
+.endm
+.macro DELETE name
+        BEGIN_GATE \name
+        cmpb    $0, __pirn_new_is_malloc(%rip)
+        je      1f
+        CHECK_ALLOCATION 1f
+        jmp     \name@PLT
+1:      CALL_FOREIGN \name
+        END_GATE \name
 .endm
         ALLOCATION malloc
         ALLOCATION calloc
         ALLOCATION realloc
         ALLOCATION free
-        ALLOCATION _Znwm, 1             // operator new(unsigned long)
-        ALLOCATION _Znam, 1             // operator new[](unsigned long)
-        ALLOCATION _ZdlPv               // operator delete(void*)
-        ALLOCATION _ZdaPv               // operator delete[](void*)
-        ALLOCATION _ZdlPvm              // operator delete(void*, unsigned long)
-        ALLOCATION _ZdaPvm              // operator delete[](void*, unsigned long)
+        NEW     _Znwm                   // operator new(unsigned long)
+        NEW     _Znam                   // operator new[](unsigned long)
+        DELETE  _ZdlPv                  // operator delete(void*)
+        DELETE  _ZdaPv                  // operator delete[](void*)
+        DELETE  _ZdlPvm                 // operator delete(void*, unsigned long)
+        DELETE  _ZdaPvm                 // operator delete[](void*, unsigned long)
 
 // void __pirn_call_large(void (*fn)(void*) /*rdi*/, void* arg /*rsi*/)
 // A tail call of fn(arg) where k_foreign_bytes are left.

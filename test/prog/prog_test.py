@@ -5,9 +5,11 @@ Each argument is PROGRAM=SOURCE. The source's first comment lines say what is ex
     // EXPECT status N            the exit status (default 0)
     // EXPECT stderr: TEXT        is in standard error, after the texts expected before it
     // EXPECT stdout: TEXT        is in standard output, likewise
+    // EXPECT stderr like: REGEX  as `stderr`, where the letters are not known; `stdout like` too
     // EXPECT not stderr: TEXT    is not in standard error
     // EXPECT env: NAME=VALUE     is set for it
-Every program is run at 1, 2 and 4 Ps (PIRN_MAXPROCS), each run is a case.
+    // EXPECT procs: N...         it is run at so many Ps, instead of 1, 2 and 4
+Every program is run at each number of Ps (PIRN_MAXPROCS), each run is a case.
 """
 
 import os
@@ -21,7 +23,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from cases import cases, failure  # noqa: E402
 
 LIMIT = 60
-EXPECT = re.compile(r"^// EXPECT (status|not stderr|stderr|stdout|env)(?::)? ?(.*)$")
+EXPECT = re.compile(
+    r"^// EXPECT (status|not stderr|(?:stderr|stdout)(?: like)?|env|procs):? ?(.*)$")
 
 
 class expectation:
@@ -29,10 +32,13 @@ class expectation:
         self.status = 0
         self.texts = {"stderr": [], "stdout": [], "not stderr": []}
         self.env = {}
+        self.procs = [1, 2, 4]
         with open(source, encoding="utf-8") as file:
             for line in file:
                 match = EXPECT.match(line.rstrip("\n"))
                 if not match:
+                    if line.startswith("// EXPECT"):
+                        raise SystemExit(f"{source}: not understood: {line}")
                     continue
                 kind, text = match.groups()
                 if kind == "status":
@@ -40,8 +46,12 @@ class expectation:
                 elif kind == "env":
                     name, value = text.split("=", 1)
                     self.env[name] = value
+                elif kind == "procs":
+                    self.procs = [int(number) for number in text.split()]
+                elif kind.endswith(" like"):
+                    self.texts[kind.split()[0]].append(text)
                 else:
-                    self.texts[kind].append(text)
+                    self.texts[kind].append(text if kind == "not stderr" else re.escape(text))
 
     def check(self, status, outputs):
         """What is wrong, or None."""
@@ -50,10 +60,10 @@ class expectation:
         for kind in ("stdout", "stderr"):
             at = 0
             for text in self.texts[kind]:
-                found = outputs[kind].find(text, at)
-                if found < 0:
+                found = re.compile(text).search(outputs[kind], at)
+                if not found:
                     return f"{kind} lacks: {text}"
-                at = found + len(text)
+                at = found.end()
         for text in self.texts["not stderr"]:
             if text in outputs["stderr"]:
                 return f"stderr has: {text}"
@@ -82,7 +92,7 @@ def main():
     for pair in sys.argv[1:]:
         program, source = pair.split("=", 1)
         expected = expectation(source)
-        for procs in (1, 2, 4):
+        for procs in expected.procs:
             to.run(f"{os.path.basename(program)} on {procs}",
                    lambda: run_one(program, expected, procs))
     to.finish()
