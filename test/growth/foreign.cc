@@ -4,6 +4,7 @@
 
 #include <cstdarg>
 #include <cstddef>
+#include <cstdint>
 
 namespace foreign {
 
@@ -93,6 +94,16 @@ big change_big(big b, long n) {
     room<3000> r;
     for (long& x : b.v) x += n + r.zero();
     return b;
+}
+
+long take_line(long a, long b, long c, long d, long e, long f, long g, long h, long i, line x,
+               long j) {
+    room<3000> r;
+    auto address = reinterpret_cast<std::uintptr_t>(&x);
+    asm volatile("" : "+r"(address));   // What the type promises is the question here.
+    long sum = a + b + c + d + e + f + g + h + i + j + r.zero();
+    for (const long n : x.v) sum += n;
+    return static_cast<long>(address % alignof(line)) << 32 | sum;
 }
 
 long sum_of(int count, ...) {

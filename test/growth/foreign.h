@@ -11,6 +11,10 @@ struct big {
     long v[64];
 };
 
+struct alignas(64) line {
+    long v[8];
+};
+
 class shape {
   public:
     virtual ~shape() = default;
@@ -32,6 +36,9 @@ many_arguments* address_of_many();
 big make_big(long first);                 // first, first + 1, …
 long take_big(int a, big b, int c);       // the sum
 big change_big(big b, long n);            // adds n to each; b is its own copy
+// Says by how much its structure is off its alignment, in the upper half, and the sum of all.
+long take_line(long a, long b, long c, long d, long e, long f, long g, long h, long i, line x,
+               long j);
 long sum_of(int count, ...);              // of ints
 double sum_of_doubles(int count, ...);
 [[noreturn]] void raise(int x);           // throws x

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The subjects as a program without a framework, quick to compile: `growth [-q] [WORD...]` runs
-// those whose name contains a word, -q those that are quick everywhere.
+// The subjects as a program without a framework, quick to compile: `growth [-q] [-xWORD] [WORD...]`
+// runs those whose name contains a word, -q those that are quick everywhere, -x leaves some out.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -20,6 +20,10 @@ bool wanted(const subject& s, int words, char** word) {
     for (int i = 0; i < words; ++i) {
         if (std::strcmp(word[i], "-q") == 0) {
             if (s.slow) return false;
+            continue;
+        }
+        if (std::strncmp(word[i], "-x", 2) == 0) {
+            if (std::strstr(s.name, word[i] + 2) != nullptr) return false;
             continue;
         }
         if (std::strstr(s.name, word[i]) != nullptr) return true;

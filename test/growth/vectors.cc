@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "test/growth/cpu.h"
+#include "test/growth/foreign.h"
 #include "test/growth/subject.h"
 
 using growth::at_each_depth;
@@ -124,6 +125,28 @@ GROWTH_SUBJECT("vectors: over-aligned structures by value") {
     structures<16>(v);
     structures<32>(v);
     structures<64>(v);
+}
+
+// How many bytes of arguments a foreign function has is known from its caller's frame only.
+GROWTH_OPAQUE long passes_line(const foreign::line& x, long extra) {
+    return foreign::take_line(1, 2, 3, 4, 5, 6, 7, 8, 9, x, 10) + extra;
+}
+GROWTH_OPAQUE long passes_line_to(decltype(&foreign::take_line) f, const foreign::line& x,
+                                  long extra) {
+    return f(1, 2, 3, 4, 5, 6, 7, 8, 9, x, 10) + extra;
+}
+
+GROWTH_SUBJECT("vectors: over-aligned structures for foreign functions") {
+    static const foreign::line x{{1, 2, 3, 4, 5, 6, 7, 8}};
+    const bool promised = growth::alignment_by_value() >= 64;
+    const auto right = [promised](long got) {
+        return (got & 0xffff'ffff) == 55 + 36 + 1 && (!promised || got >> 32 == 0);
+    };
+    auto calls = [&] {
+        EXPECT(right(passes_line(x, 1)));
+        EXPECT(right(passes_line_to(&foreign::take_line, x, 1)));
+    };
+    at_each_depth(calls);
 }
 
 }  // namespace
