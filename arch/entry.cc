@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The personalities of the frames that assembly makes: a goroutine's first frame, the place where
 // an exception that nobody handles is seen while the thrower's frames still stand; and a hop.
+#include <link.h>
 #include <unwind.h>
 
 #include "arch/arch.h"
@@ -14,6 +15,28 @@ base::atomic<uncaught_hook> hook{nullptr};
 void set_uncaught_hook(uncaught_hook h) {
     // ORD(uncaught-hook): release; pairs with the acquire in __pirn_entry_personality.
     hook.store(h, std::memory_order_release);
+}
+
+bool is_text(const void* address) {
+    // Asked for the same few addresses again and again, if at all.
+    static base::atomic<const void*> last_found{nullptr};
+    if (last_found.load(std::memory_order_relaxed) == address) return true;
+    const auto at = reinterpret_cast<std::uintptr_t>(address);
+    const int found = ::dl_iterate_phdr(
+        [](dl_phdr_info* object, std::size_t, void* arg) {
+            const auto at = *static_cast<const std::uintptr_t*>(arg);
+            for (int i = 0; i < object->dlpi_phnum; ++i) {
+                const auto& part = object->dlpi_phdr[i];
+                const std::uintptr_t from = object->dlpi_addr + part.p_vaddr;
+                if (part.p_type == PT_LOAD && (part.p_flags & PF_X) != 0 && at >= from &&
+                    at < from + part.p_memsz)
+                    return 1;
+            }
+            return 0;
+        },
+        const_cast<std::uintptr_t*>(&at));
+    if (found != 0) last_found.store(address, std::memory_order_relaxed);
+    return found != 0;
 }
 
 constinit thread_local growing_thread* __pirn_thread = nullptr;

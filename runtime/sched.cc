@@ -187,8 +187,13 @@ struct target {
             g* gp = mp->after_g;
             base::san_destroy(gp->san);
             set_status(gp, g_status::dead, g_status::idle);
-            if (stackstat_on) [[unlikely]]
+            if (stackstat_on) [[unlikely]] {
+                // On the stack of the one that comes in, if any, which has no part in it.
+                g* in = mp->cur();
+                const std::size_t before = in != nullptr ? in->high_water : 0;
                 stackstat_end(gp);
+                if (in != nullptr) in->high_water = before;
+            }
 #ifdef PIRN_PERTURB
             std::memset(gp->lo, 0xdd, static_cast<std::size_t>(gp->hi() - gp->lo));
 #endif

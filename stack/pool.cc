@@ -19,8 +19,9 @@ constexpr std::size_t k_large_per_region = 64;
 // Memory of small regions beyond these is faulted in whole, as huge pages where there are any: a
 // million blocks would otherwise spend more time in page faults than in anything else.
 constexpr std::uint32_t k_small_regions_by_page = 4;
-// Free blocks in regions, beyond as many as are in use, from which there is a surplus.
-constexpr std::size_t k_surplus_blocks = 2 * k_small_region_bytes / k_small_bytes;
+// Free blocks in regions, besides an eighth of those in use, from which there is a surplus: more
+// than a region's worth.
+constexpr std::size_t k_surplus_blocks = k_small_region_bytes / k_small_bytes + 128;
 
 // A piece of address space cut into equal slots, of which the first `made` have a block. An
 // unmapped one keeps its place in the table for the next.
@@ -164,7 +165,7 @@ void update_surplus() {
     global& g = the();
     const std::size_t used = g.counts.blocks - g.free_blocks;
     // Relaxed: a hint.
-    g.surplus.store(g.free_blocks > used + k_surplus_blocks, std::memory_order_relaxed);
+    g.surplus.store(g.free_blocks > used / 8 + k_surplus_blocks, std::memory_order_relaxed);
 }
 
 void unmap(region* r, std::uint32_t c) {

@@ -95,13 +95,16 @@ TEST_CASE("a goroutine starts on a small block, or on as much as it asks for") {
     run_on_procs([] {
         std::size_t started_on[3] = {};
         in_goroutine([&] { started_on[0] = rt::self()->cur()->bytes(); });
-        std::atomic<bool> done{false};
-        go({.stack = 256 << 10}, [&] { started_on[1] = rt::self()->cur()->bytes(); });
+        std::atomic<int> left{2};
+        go({.stack = 256 << 10}, [&] {
+            started_on[1] = rt::self()->cur()->bytes();
+            --left;
+        });
         go({.stack = 1 << 20}, [&] {
             started_on[2] = rt::self()->cur()->bytes();
-            done = true;
+            --left;
         });
-        wait_until([&] { return done.load(); });
+        wait_until([&] { return left == 0; });
         if (started_on[0] != stack::k_small_bytes || started_on[1] != 256 << 10 ||
             started_on[2] != 1 << 20)
             std::abort();
