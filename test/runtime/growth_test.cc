@@ -52,6 +52,7 @@ long resident_bytes() {
     volatile char frame[100'000];
     frame[0] = static_cast<char>(n);
     frame[sizeof frame - 1] = 1;
+    asm volatile("" : : "r"(frame) : "memory");  // else a compiler sees that one call is enough
     return frame[0] + frame[sizeof frame - 1];
 }
 
@@ -237,7 +238,8 @@ TEST_CASE("a stack shrinks by itself: what a deep call took goes back when it is
 
 #endif
 
-#ifndef PIRN_PERTURB
+// Sanitizers keep memory of their own for what was given back.
+#if !defined(PIRN_PERTURB) && !defined(PIRN_ASAN) && !defined(PIRN_TSAN)
 
 TEST_CASE("the memory of a peak is given back within a second of idling") {
     const int k_goroutines = 50'000 / k_scale;
