@@ -23,9 +23,8 @@ extern "C" [[gnu::weak]] void __morestack();
 namespace pirn::rt {
 namespace {
 
-// Stack below malloc, free, new and delete, as measured with glibc 2.36, with a reserve; and what
-// an allocator that nobody has measured is given.
-constexpr std::size_t k_allocation_need_bytes = 512;
+// What libc's allocation is given, and what an allocator that nobody has measured is.
+constexpr std::size_t k_allocation_need_bytes = PIRN_ALLOCATION_NEED_BYTES;
 constexpr std::size_t k_foreign_allocator_need_bytes = 16 << 10;
 // Of what is usable at the limit, what an allocation may use.
 constexpr std::size_t k_reserve_for_calls_bytes = 384;

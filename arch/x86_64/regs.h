@@ -61,3 +61,5 @@
 #define PIRN_LIMIT_WORD 0x70
 // Right before the entry of a function that went through the pass.
 #define PIRN_MARKER 0x504952a5
+// Stack below malloc, free, new and delete, as measured with glibc 2.36, with a reserve.
+#define PIRN_ALLOCATION_NEED_BYTES 512

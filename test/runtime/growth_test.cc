@@ -29,9 +29,9 @@ using namespace pirn::test;
 namespace {
 
 // An emulator takes many times as long for the same work.
-const int k_scale = stack::emulated() ? 10 : 1;
+[[maybe_unused]] const int k_scale = stack::emulated() ? 10 : 1;
 
-long resident_bytes() {
+[[maybe_unused]] long resident_bytes() {
     long size = 0, resident = 0;
     std::FILE* f = std::fopen("/proc/self/statm", "re");
     if (f != nullptr) {
@@ -41,14 +41,14 @@ long resident_bytes() {
     return resident * static_cast<long>(stack::k_page_bytes);
 }
 
-[[gnu::noinline]] int recurse(int n) {
+[[maybe_unused, gnu::noinline]] int recurse(int n) {
     volatile char frame[64];
     frame[0] = static_cast<char>(n);
     const int below = n == 0 ? 0 : recurse(n - 1);
     return below + 1 + frame[0] - static_cast<char>(n);
 }
 
-[[gnu::noinline]] int large_frame(int n) {
+[[maybe_unused, gnu::noinline]] int large_frame(int n) {
     volatile char frame[100'000];
     frame[0] = static_cast<char>(n);
     frame[sizeof frame - 1] = 1;
@@ -86,7 +86,7 @@ void in_goroutine(F f) {
     wait_until([&] { return done.load(); });
 }
 
-bool on_small_block() { return rt::self()->cur()->size_class == 0; }
+[[maybe_unused]] bool on_small_block() { return rt::self()->cur()->size_class == 0; }
 
 }  // namespace
 
