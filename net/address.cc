@@ -125,7 +125,10 @@ std::expected<endpoint, address_errc> parse_numeric_host(std::string_view host,
             scope = if_nametoindex(name);
         if (scope == 0) return std::unexpected(address_errc::bad_zone);
     }
-    if (scope == 0 && IN6_IS_ADDR_V4MAPPED(&v6)) return endpoint::ipv4(mapped_ipv4(v6), port);
+    if (IN6_IS_ADDR_V4MAPPED(&v6)) {
+        if (scope != 0) return std::unexpected(address_errc::bad_zone);  // IPv4 has none
+        return endpoint::ipv4(mapped_ipv4(v6), port);
+    }
     return endpoint::ipv6(v6, port, scope);
 }
 

@@ -123,6 +123,7 @@ TEST_CASE("bad addresses are refused by what is wrong with them", "[net][address
         {"[fe80::1%0]:80", address_errc::bad_zone},
         {"[fe80::1%no-such-if]:80", address_errc::bad_zone},
         {"[fe80::1%a-name-that-is-too-long-for-one]:80", address_errc::bad_zone},
+        {"[::ffff:1.2.3.4%80]:80", address_errc::bad_zone},
         {"unix:", address_errc::bad_path},
         {"unix:@", address_errc::bad_path},
         {"unix:" + std::string(108, 'p'), address_errc::bad_path},
