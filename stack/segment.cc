@@ -2,6 +2,7 @@
 // The free segments and the making of new ones.
 #include "stack/segment.h"
 
+#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <mutex>
@@ -133,7 +134,7 @@ segment* take_new(const block& b, std::size_t bytes) {
     constexpr bool k_doubling = true;
     const std::size_t most = g.options.max_bytes;
 #endif
-    const std::size_t before = extent_of(b).bytes;
+    const std::size_t before = k_doubling ? extent_of(b).bytes : 0;
     // The next is twice the last, while that is allowed; at least what is needed.
     std::size_t wanted = b.hops == nullptr || !k_doubling ? segment_bytes(0) : 2 * size_of(b.hops);
     if (before + wanted > most) wanted = segment_bytes(0);
@@ -191,8 +192,8 @@ void add_segment(std::size_t bytes, const void* site) {
     } else {
         t.hops.store(t.hops.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }
-    const std::size_t deep = extent_of(b).bytes + bytes;
-    if (deep > b.high_water) b.high_water = deep;
+    if (the().options.see_every_hop)
+        b.high_water = std::max(b.high_water, extent_of(b).bytes + bytes);
     segment* s = take_cached(t, bytes);
     if (s == nullptr) s = take_new(b, bytes);
     // Without room in sight, the next hop comes here as well.
