@@ -8,8 +8,7 @@
 //   morestack.S __pirn_morestack and its entries: a call that does not fit goes on on a segment
 //   frame.h     make_context: the picture of a first frame; resume_point_of: where a parked stack
 //               goes on
-//   cpu.h       pause, cycles, interrupted_sp, limit and set_limit, went_through_pass,
-//               shadow_stack_is_on
+//   cpu.h       pause, cycles, interrupted_sp, limit and set_limit, shadow_stack_is_on
 //
 // and nothing outside arch/ asks which CPU it is. The folder is chosen by the build.
 #pragma once
@@ -128,6 +127,29 @@ inline void* call_as_if_at(const resume_point* at, void* (*fn)(void*), void* arg
 #include "switch.h"
 
 namespace pirn::arch {
+
+// Whether `address` is text of the program or of a library that it has loaded, and can be read.
+bool is_text(const void* address);
+
+// Whether the function at `entry` has the pass's marker before it. What lies before a page that a
+// function begins may not be there.
+inline bool went_through_pass(const void* entry) {
+    if (reinterpret_cast<std::uintptr_t>(entry) % 4096 == 0) [[unlikely]] {
+        if (!is_text(static_cast<const char*>(entry) - 1)) return false;
+    }
+    std::uint32_t word;
+    __builtin_memcpy(&word, static_cast<const char*>(entry) - sizeof word, sizeof word);
+    return word == PIRN_MARKER;
+}
+
+// The newest hop of a goroutine is over, in whatever way: its segment goes to the thread's cache.
+[[gnu::always_inline]] inline void leave_hop(growth& g, growing_thread& thread) {
+    segment* s = g.hops;
+    g.hops = s->below;
+    g.limit = s->limit_before;
+    s->next = thread.segments;
+    thread.segments = s;
+}
 
 static_assert(offsetof(context, pc) == PIRN_CONTEXT_PC);
 static_assert(offsetof(context, sp) == PIRN_CONTEXT_SP);

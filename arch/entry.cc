@@ -69,13 +69,8 @@ extern "C" [[gnu::visibility("hidden")]] _Unwind_Reason_Code __pirn_hop_personal
     set_limit(0);
     growing_thread* thread = __pirn_thread;
     growth* g = thread->running;
-    segment* s = g->hops;
-    const std::uintptr_t before = s->limit_before;
-    g->hops = s->below;
-    g->limit = before;
-    s->next = thread->segments;
-    thread->segments = s;
-    set_limit(before);
+    leave_hop(*g, *thread);
+    set_limit(g->limit);
     return _URC_CONTINUE_UNWIND;
 }
 

@@ -19,15 +19,13 @@
 #include "runtime/base/sanitizer.h"
 #include "runtime/netpoll.h"
 #include "runtime/sched.h"
+#include "runtime/settings.h"
 #include "stack/map.h"
 
 namespace pirn::rt {
 namespace {
 
-bool strict() {
-    const char* v = std::getenv("PIRN_DEBUG");
-    return v != nullptr && std::strstr(v, "deadlock=strict") != nullptr;
-}
+bool strict() { return debug_setting("deadlock") == "strict"; }
 
 bool is_ours(sched* s, int tid) {
     lock_guard hold(s->mu);

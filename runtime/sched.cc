@@ -188,11 +188,7 @@ struct target {
             base::san_destroy(gp->san);
             set_status(gp, g_status::dead, g_status::idle);
             // It may have left from a segment, which it never came back from.
-            while (arch::segment* s = gp->hops) {
-                gp->hops = s->below;
-                s->next = mp->segments;
-                mp->segments = s;
-            }
+            while (gp->hops != nullptr) arch::leave_hop(*gp, *mp);
             if (stackstat_on) [[unlikely]] {
                 // On the stack of the one that comes in, if any, which has no part in it.
                 g* in = mp->cur();

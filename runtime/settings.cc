@@ -3,20 +3,19 @@
 #include "runtime/settings.h"
 
 #include <cstdlib>
-#include <cstring>
 
 namespace pirn::rt {
 
-long debug_setting(const char* name, long otherwise) {
-    const char* at = std::getenv("PIRN_DEBUG");
-    const std::size_t length = std::strlen(name);
-    while (at != nullptr && *at != '\0') {
-        if (std::strncmp(at, name, length) == 0 && at[length] == '=')
-            return std::strtol(at + length + 1, nullptr, 10);
-        at = std::strchr(at, ',');
-        if (at != nullptr) ++at;
+std::string_view debug_setting(std::string_view name) {
+    const char* all = std::getenv("PIRN_DEBUG");
+    std::string_view rest = all != nullptr ? all : "";
+    while (!rest.empty()) {
+        const std::string_view one = rest.substr(0, rest.find(','));
+        rest.remove_prefix(one.size() < rest.size() ? one.size() + 1 : one.size());
+        if (one.starts_with(name) && one.substr(name.size()).starts_with('='))
+            return one.substr(name.size() + 1);
     }
-    return otherwise;
+    return {};
 }
 
 }  // namespace pirn::rt

@@ -2,9 +2,11 @@
 // PIRN_DEBUG: settings that change what a program tells of itself.
 #pragma once
 
+#include <string_view>
+
 namespace pirn::rt {
 
-// The number that PIRN_DEBUG="name=1,other=2" gives to a name; `otherwise` where it has none.
-long debug_setting(const char* name, long otherwise);
+// What PIRN_DEBUG="name=1,other=strict" gives to a name; empty where it gives nothing.
+std::string_view debug_setting(std::string_view name);
 
 }  // namespace pirn::rt

@@ -52,7 +52,8 @@ std::size_t used_on_block(g* gp) {
 }  // namespace
 
 void start_stackstat() {
-    stackstat_on = debug_setting("stackstat", 0) != 0;
+    const std::string_view set = debug_setting("stackstat");
+    stackstat_on = !set.empty() && set != "0";
     lock_guard hold(the().mu);
     the().count = 0;
     the().dropped = 0;

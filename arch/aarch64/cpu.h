@@ -46,20 +46,6 @@ inline const void* interrupted_sp(const void* context) {
     return value;
 }
 
-// Whether `address` is text of the program or of a library that it has loaded, and can be read.
-bool is_text(const void* address);
-
-// Whether the function at `entry` has the pass's marker before it. What lies before a page that a
-// function begins may not be there.
-inline bool went_through_pass(const void* entry) {
-    if (reinterpret_cast<std::uintptr_t>(entry) % 4096 == 0) [[unlikely]] {
-        if (!is_text(static_cast<const char*>(entry) - 1)) return false;
-    }
-    std::uint32_t word;
-    __builtin_memcpy(&word, static_cast<const char*>(entry) - sizeof word, sizeof word);
-    return word == PIRN_MARKER;
-}
-
 // Whether the kernel keeps a shadow stack for the calling thread, which no switch carries.
 inline bool shadow_stack_is_on() {
     constexpr int k_get_shadow_stack_status = 74;

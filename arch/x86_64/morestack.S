@@ -27,6 +27,14 @@
 #define RETURN_ADDRESS 48
 #define ARGUMENTS 56
 
+// The rest of it, above r11, r10 and the return address.
+.macro SAVE
+        .irp    register, rax, rcx, rsi, rdi
+        pushq   %\register
+        .cfi_adjust_cfa_offset 8
+        .endr
+.endm
+
         .text
 
 // Entered from a function's check: at the function's body (r10) goes on what needs at most
@@ -41,14 +49,7 @@ __pirn_morestack0:
         .cfi_def_cfa_offset 16
         pushq   %r11
         .cfi_def_cfa_offset 24
-        pushq   %rax
-        .cfi_def_cfa_offset 32
-        pushq   %rcx
-        .cfi_def_cfa_offset 40
-        pushq   %rsi
-        .cfi_def_cfa_offset 48
-        pushq   %rdi
-        .cfi_def_cfa_offset 56
+        SAVE
         movl    $PIRN_COMMON_NEED_BYTES, %ecx
 
 // rcx = bytes needed, r10 = where to go on. Without stack arguments.
@@ -257,14 +258,7 @@ __pirn_morestack0:
 __pirn_morestack:
         .cfi_startproc
         .cfi_def_cfa_offset 24
-        pushq   %rax
-        .cfi_def_cfa_offset 32
-        pushq   %rcx
-        .cfi_def_cfa_offset 40
-        pushq   %rsi
-        .cfi_def_cfa_offset 48
-        pushq   %rdi
-        .cfi_def_cfa_offset 56
+        SAVE
         movl    %r11d, %ecx
         andl    $0xffffff, %ecx
         shlq    $4, %rcx
@@ -292,14 +286,7 @@ __pirn_foreign0:
         movq    %r11, %r10
         pushq   %r11
         .cfi_def_cfa_offset 24
-        pushq   %rax
-        .cfi_def_cfa_offset 32
-        pushq   %rcx
-        .cfi_def_cfa_offset 40
-        pushq   %rsi
-        .cfi_def_cfa_offset 48
-        pushq   %rdi
-        .cfi_def_cfa_offset 56
+        SAVE
         movl    $PIRN_FOREIGN_BYTES, %ecx
         jmp     .Lhop
         .cfi_endproc
@@ -316,14 +303,7 @@ __pirn_foreign:
         .cfi_def_cfa_offset 16
         pushq   %r11
         .cfi_def_cfa_offset 24
-        pushq   %rax
-        .cfi_def_cfa_offset 32
-        pushq   %rcx
-        .cfi_def_cfa_offset 40
-        pushq   %rsi
-        .cfi_def_cfa_offset 48
-        pushq   %rdi
-        .cfi_def_cfa_offset 56
+        SAVE
         movslq  %r10d, %rax
         movq    %r11, %r10
         movl    $PIRN_FOREIGN_BYTES, %ecx
