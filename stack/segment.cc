@@ -127,14 +127,17 @@ segment* take_cached(thread& t, std::size_t bytes) {
 segment* take_new(const block& b, std::size_t bytes) {
     global& g = the();
 #ifdef PIRN_PERTURB
-    // Every call hops: segments stay small, and there may be very many.
+    // Every call hops: segments stay small, there may be many, and their list, which is as long as
+    // the calls are deep, is only walked where there are.
     constexpr bool k_doubling = false;
-    const std::size_t most = 1024 * g.options.max_bytes;
+    constexpr std::size_t k_many = 4096;
+    const std::size_t most = std::min(16 * g.options.max_bytes, 2 * k_many * segment_bytes(0));
+    const std::size_t before = stats_of_segments().segments < k_many ? 0 : extent_of(b).bytes;
 #else
     constexpr bool k_doubling = true;
     const std::size_t most = g.options.max_bytes;
+    const std::size_t before = extent_of(b).bytes;
 #endif
-    const std::size_t before = k_doubling ? extent_of(b).bytes : 0;
     // The next is twice the last, while that is allowed; at least what is needed.
     std::size_t wanted = b.hops == nullptr || !k_doubling ? segment_bytes(0) : 2 * size_of(b.hops);
     if (before + wanted > most) wanted = segment_bytes(0);
