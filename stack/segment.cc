@@ -127,12 +127,12 @@ segment* take_cached(thread& t, std::size_t bytes) {
 segment* take_new(const block& b, std::size_t bytes) {
     global& g = the();
 #ifdef PIRN_PERTURB
-    // Every call hops: segments stay small, there may be many, and their list, which is as long as
-    // the calls are deep, is only walked where there are.
+    // Every call hops: segments stay small, and as many as there are calls. Their list is too long
+    // to be walked; so all there are count, each for the little that a call takes.
     constexpr bool k_doubling = false;
-    constexpr std::size_t k_many = 4096;
-    const std::size_t most = std::min(16 * g.options.max_bytes, 2 * k_many * segment_bytes(0));
-    const std::size_t before = stats_of_segments().segments < k_many ? 0 : extent_of(b).bytes;
+    constexpr std::size_t k_call_bytes = 2048;
+    const std::size_t most = g.options.max_bytes;
+    const std::size_t before = stats_of_segments().segments * k_call_bytes;
 #else
     constexpr bool k_doubling = true;
     const std::size_t most = g.options.max_bytes;

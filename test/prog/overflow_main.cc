@@ -13,5 +13,9 @@ static int recurse(int n) {
 }
 
 int main() {
-    return pirn::run([] { return recurse(0); });
+    pirn::options o;
+#ifdef PIRN_PERTURB
+    o.max_stack = 16u << 20;  // Every call takes a segment of its own, and memory for it.
+#endif
+    return pirn::run([] { return recurse(0); }, o);
 }
