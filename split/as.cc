@@ -7,8 +7,9 @@
 // messages are the compiler's to see. Everything else (no input, hand-written assembly, another
 // CPU) is handed over untouched.
 //
-// One option is the pass's own: --hop-at-every-check makes every check fail on a goroutine (-Wa
-// brings it here). The environment: PIRN_AS names the real assembler. For tests:
+// Two options are the pass's own (-Wa brings them here): --hop-at-every-check makes every check fail
+// on a goroutine; --runtime-text, for the library's own code, puts functions into the section
+// pirn_text, by which the run time knows its own. The environment: PIRN_AS names the real assembler. For tests:
 // PIRN_SPLIT_FRAMES=<file> has a line appended for each function, PIRN_SPLIT_KEEP=<folder> keeps
 // the rewritten text.
 #include <fcntl.h>
@@ -46,6 +47,7 @@ struct arguments {
     std::string output = "a.out";
     bool informs = false;  // --version and the like: there is nothing to assemble
     bool hop_at_every_check = false;
+    bool runtime_text = false;
 };
 
 bool takes_a_value(std::string_view option) {
@@ -69,7 +71,9 @@ arguments read_arguments(int argc, char** argv) {
         } else if (only_files || x == "-" || !x.starts_with('-')) {
             a.inputs.emplace_back(x);
         } else if (!only_files && x == "--hop-at-every-check") {
-            a.hop_at_every_check = true;  // of ours: -Wa,--hop-at-every-check, for tests
+            a.hop_at_every_check = true;
+        } else if (!only_files && x == "--runtime-text") {
+            a.runtime_text = true;
         } else {
             a.options.emplace_back(x);
             if (x.starts_with("-o") && x.size() > 2) a.output = x.substr(2);
@@ -276,6 +280,7 @@ int main(int argc, char** argv) {
         become(assembler, a.options, a.inputs);
     }
     split::hop_at_every_check = a.hop_at_every_check;
+    split::runtime_text = a.runtime_text;
     feed(rewrite(*c, text, a));
     become(assembler, a.options, {"-"});
 }

@@ -22,6 +22,7 @@
 namespace split {
 
 bool hop_at_every_check = false;
+bool runtime_text = false;
 
 std::string spelled(std::string_view prefix, std::string_view name) {
     bool plain = std::ranges::all_of(name, is_name_char);
@@ -105,6 +106,7 @@ class writer {
     void aliases();
     void groups();
     void own_directives();
+    void text_sections();
     void thunks(std::string& out);
     void thunk(std::string& out, std::string_view name, bool arguments, bool local);
     bool wants_strong(uint32_t symbol) const;
@@ -364,6 +366,31 @@ void writer::own_directives() {
     }
 }
 
+// The functions of the run time go to a section of their own; what compilers think seldom used, to
+// the end of it.
+void writer::text_sections() {
+    for (uint32_t i = 0; i < u_.statements.size(); ++i) {
+        const statement& s = u_.statements[i];
+        if (same(s.op, ".text")) {
+            replace(i, "\t.section\tpirn_text,\"ax\",@progbits\n");
+            continue;
+        }
+        if (!same(s.op, ".section") && !same(s.op, ".pushsection")) continue;
+        section_words words = split_section(s.args);
+        if (!begins(words.name, ".text")) continue;
+        const edit& e = edits_[edit_of_[i]];
+        std::string text = e.replaced ? e.instead : std::string(s.text) + "\n";
+        size_t at = text.find(words.name);
+        text.replace(at, words.name.size(), "pirn_text");
+        // Without flags, the name had said that it is text.
+        if (words.flags.empty()) text.insert(at + 9, ",\"ax\",@progbits");
+        for (std::string_view seldom : {".text.unlikely", ".text.startup", ".text.exit"}) {
+            if (words.group.empty() && words.name.starts_with(seldom)) text += "\t.subsection\t1\n";
+        }
+        replace(i, text);
+    }
+}
+
 // Whether something but calls refers to the symbol, so that it must not become weak.
 bool writer::wants_strong(uint32_t symbol) const {
     const split::symbol& s = u_.symbols[symbol];
@@ -426,6 +453,7 @@ std::string writer::run() {
     aliases();
     groups();
     own_directives();
+    if (runtime_text) text_sections();
     std::string out;
     out.reserve(u_.text.size() + u_.text.size() / 2);
     for (uint32_t i = 0; i < u_.statements.size(); ++i) {

@@ -11,6 +11,9 @@
 
 namespace split {
 
+// Set once, by the arguments: functions go to the section pirn_text.
+extern bool runtime_text;
+
 std::string write(const unit& u, const cpu& c, const std::vector<frame>& frames);
 
 // One line for each function: name, frame, need, bytes of arguments (-1: all), dynamic.

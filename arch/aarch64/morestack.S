@@ -55,7 +55,7 @@
         \op    q30, q31, [sp, #480]
 .endm
 
-        .text
+        .section pirn_text, "ax", %progbits
 
 // Entered from a function's check: at the function's body (x10) goes on what needs at most
 // PIRN_COMMON_NEED_BYTES and reads no stack arguments. On the stack: x9, x10.

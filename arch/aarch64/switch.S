@@ -33,7 +33,7 @@
 #define FEATURE_PAC 2
 #endif
 
-        .text
+        .section pirn_text, "ax", %progbits
 
 // void __pirn_switch(context* from /*x0*/, context* to /*x1*/, void* resume_pc /*x2*/,
 //                    void* word /*x26*/)

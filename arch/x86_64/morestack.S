@@ -35,7 +35,7 @@
         .endr
 .endm
 
-        .text
+        .section pirn_text, "ax", %progbits
 
 // Entered from a function's check: at the function's body (r10) goes on what needs at most
 // PIRN_COMMON_NEED_BYTES and reads no stack arguments. On the stack: r10, return address.

@@ -8,7 +8,7 @@
 #define LANDING
 #endif
 
-        .text
+        .section pirn_text, "ax", %progbits
 
 // void __pirn_switch(context* from /*rdi*/, context* to /*rsi*/, void* word /*rdx*/,
 //                    void* resume_pc /*rcx*/)

@@ -131,3 +131,18 @@ def case_statements_of_one_line(p):
     p.rewrite(X86, text + '\t.data\n\t.ascii "a;b # c"\n').has("lock", "incl (%rdi)").has(
         "call __split$g", "addq $8, %rsp").has('.ascii "a;b # c"')
     p.rewrite(X86, function("f", "/* call h */ nop\n/*\ncall h\n*/\nret")).lacks("__split$h")
+
+
+def case_text_of_the_run_time(p):
+    """--runtime-text: every section of functions is pirn_text, in the group that it was in."""
+    text = function("f", FRAMED.format("g"))
+    text += function("h", "ret", section='.text.unlikely,"ax",@progbits')
+    text += function("_Z1kv", "ret", binding="weak",
+                     section='.text._Z1kv,"axG",@progbits,_Z1kv,comdat')
+    text += "\t.section .rodata\n\t.byte 1\n"
+    out = p.rewrite(X86, text, "--runtime-text")
+    out.has('.section pirn_text,"ax",@progbits').has(
+        '.section pirn_text,"ax",@progbits', ".subsection 1").has(
+        '.section pirn_text,"axG",@progbits,__pirn_grp$_Z1kv,comdat').has(".section .rodata")
+    out.lacks(".text.unlikely", ".text._Z1kv")
+    p.rewrite(X86, text).lacks("pirn_text")
