@@ -8,7 +8,7 @@
 //   morestack.S __pirn_morestack and its entries: a call that does not fit goes on on a segment
 //   frame.h     make_context: the picture of a first frame; resume_point_of: where a parked stack
 //               goes on
-//   cpu.h       pause, cycles, interrupted_sp, limit and set_limit, shadow_stack_is_on
+//   cpu.h       pause, cycles, interrupted_sp and _pc, limit and set_limit, shadow_stack_is_on
 //
 // and nothing outside arch/ asks which CPU it is. The folder is chosen by the build.
 #pragma once
@@ -80,9 +80,10 @@ extern "C" {
 // The calling thread's growing_thread, read by morestack. Initial-exec; written by the runtime.
 extern constinit thread_local growing_thread* __pirn_thread [[gnu::tls_model("initial-exec")]];
 // Called by morestack, on the thread's own stack with every register saved, to put a segment with
-// room for `bytes` in front of the thread's cache: for a call that returns to `site`. Does not
-// return where that cannot be had. Also called when hops_left has run out.
-extern void (*__pirn_add_segment)(std::size_t bytes, const void* site);
+// room for `bytes` in front of the thread's cache: for a call of `callee` (or where its body
+// begins) that returns to `site`. Does not return where that cannot be had. Also called when hops_left has run out, and where the limit word
+// was k_give_way.
+extern void (*__pirn_add_segment)(std::size_t bytes, const void* site, const void* callee);
 // Called where alloca has taken the stack pointer to `sp`, below the limit. Does not return.
 extern void (*__pirn_alloca_report)(const void* sp);
 // How far above the limit the stack pointer must be for malloc, free, new and delete: what these
@@ -128,8 +129,15 @@ inline void* call_as_if_at(const resume_point* at, void* (*fn)(void*), void* arg
 
 namespace pirn::arch {
 
+// As the limit word: no check passes, so that the goroutine comes to the run time.
+inline constexpr std::uintptr_t k_give_way = static_cast<std::uintptr_t>(PIRN_GIVE_WAY);
+
 // Whether `address` is text of the program or of a library that it has loaded, and can be read.
 bool is_text(const void* address);
+
+// Whether `address` lies in a function that went through the pass, as the table for unwinding and
+// the marker say. May be asked in a signal handler.
+bool is_growing_text(const void* address);
 
 // Whether the function at `entry` has the pass's marker before it. What lies before a page that a
 // function begins may not be there.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The personalities of the frames that assembly makes: a goroutine's first frame, the place where
 // an exception that nobody handles is seen while the thrower's frames still stand; and a hop.
+#include <dlfcn.h>
 #include <link.h>
 #include <unwind.h>
 
@@ -39,10 +40,62 @@ bool is_text(const void* address) {
     return found != 0;
 }
 
+namespace {
+
+// A binary search table of .eh_frame_hdr, as every linker writes it.
+struct frame_table {
+    std::uint8_t version, pointer_encoding, count_encoding, table_encoding;
+    std::int32_t eh_frame;
+    std::uint32_t count;
+    struct entry {
+        std::int32_t function, fde;  // from the beginning of the table's section on
+    } entries[];
+};
+
+// What an FDE begins with, with pointers relative to themselves in four bytes.
+struct frame_description {
+    std::uint32_t bytes;
+    std::uint32_t cie;
+    std::int32_t function;
+    std::uint32_t function_bytes;
+};
+
+}  // namespace
+
+bool is_growing_text(const void* address) {
+    constexpr std::uint8_t k_udata4 = 0x03, k_datarel_sdata4 = 0x3b;
+    dl_find_object object;
+    if (::_dl_find_object(const_cast<void*>(address), &object) != 0) return false;
+    const auto* table = static_cast<const frame_table*>(object.dlfo_eh_frame);
+    if (table == nullptr || table->version != 1 || table->count_encoding != k_udata4 ||
+        table->table_encoding != k_datarel_sdata4)
+        return false;
+    const char* base = static_cast<const char*>(object.dlfo_eh_frame);
+    const std::ptrdiff_t at = static_cast<const char*>(address) - base;
+    // The last function that begins at or before the address.
+    std::uint32_t from = 0, to = table->count;
+    while (from < to) {
+        const std::uint32_t middle = from + (to - from) / 2;
+        if (table->entries[middle].function <= at)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    if (from == 0) return false;
+    const frame_table::entry& e = table->entries[from - 1];
+    const auto* fde = reinterpret_cast<const frame_description*>(base + e.fde);
+    if (at >= e.function + static_cast<std::ptrdiff_t>(fde->function_bytes)) return false;
+    const char* entry = base + e.function;
+    if (entry - static_cast<const char*>(object.dlfo_map_start) < 4) return false;
+    std::uint32_t word;
+    __builtin_memcpy(&word, entry - sizeof word, sizeof word);
+    return word == PIRN_MARKER;
+}
+
 constinit thread_local growing_thread* __pirn_thread = nullptr;
 std::size_t __pirn_allocation_bytes = k_foreign_bytes;
 bool __pirn_new_is_malloc = false;
-void (*__pirn_add_segment)(std::size_t, const void*) = nullptr;
+void (*__pirn_add_segment)(std::size_t, const void*, const void*) = nullptr;
 void (*__pirn_alloca_report)(const void*) = nullptr;
 
 extern "C" [[gnu::visibility("hidden")]] _Unwind_Reason_Code __pirn_entry_personality(

@@ -29,6 +29,7 @@ bool strict() { return debug_setting("deadlock") == "strict"; }
 
 bool is_ours(sched* s, int tid) {
     lock_guard hold(s->mu);
+    if (tid == s->sysmon_tid.load(std::memory_order_relaxed)) return true;
     for (m* mp = s->all_ms; mp != nullptr; mp = mp->next_all) {
         if (mp->tid == tid) return true;
     }

@@ -75,6 +75,8 @@ void dump_block(stack::block* b, void* arg) {
         case g_status::waiting: state = wait_reason_name(gp->reason); break;
         case g_status::runnable: state = "runnable"; break;
         case g_status::running: state = "running"; break;
+        case g_status::syscall: state = "syscall"; break;
+        case g_status::preempted: state = "preempted"; break;
         case g_status::idle:
         case g_status::dead: return;
     }

@@ -25,6 +25,9 @@ enum class g_status : std::uint32_t {
     runnable,  // on one run queue, not running. Nobody uses the stack; who takes it off the queue
                // runs it next.
     running,   // on an M with a P. The stack is its own; it moves itself on.
+    syscall,   // in a blocking region, on an M whose P may be taken. The stack is its own.
+    preempted, // made to give way where it stood, on one queue. Its M keeps the stack, and waits
+               // for a P; who takes it off the queue gives the M one.
     waiting,   // parked. Nobody uses the stack, but for the value a waker copies to or from its
                // frame. The waker that took its wait record moves it to runnable.
     dead,      // ended; its M is leaving the stack and gives it back next.
@@ -49,6 +52,9 @@ struct alignas(base::k_cache_line_bytes) g final : stack::block, qnode {
     wait_reason reason = wait_reason::none;
     bool ending = false;               // goexit is unwinding it
     bool is_main = false;
+    m* bound = nullptr;                // kind is k_bound: the M that may run it
+    std::uint32_t thread_locks = 0;    // lock_os_thread's nesting, and others'
+    std::uint32_t os_locks = 0;        // OS mutexes that it holds: not preempted then
     waiter* waiting = nullptr;         // its wait record while parked, if it can be dropped
     std::uint64_t id = 0;
     // From its spawn record, for dumps.
@@ -61,6 +67,7 @@ struct alignas(base::k_cache_line_bytes) g final : stack::block, qnode {
 };
 
 inline g* to_g(qnode* n) { return static_cast<g*>(n); }
+inline bool is_bound(const qnode* n) { return n->kind == qnode::k_bound; }
 inline spawn_record* to_record(qnode* n) { return static_cast<spawn_record*>(n); }
 
 // Has what running a parked goroutine touches on its way to the cache: its header and the frames

@@ -27,6 +27,7 @@
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
+#include "runtime/idle.h"
 #include "runtime/netpoll.h"
 #include "runtime/sched.h"
 #include "runtime/self.h"
@@ -43,18 +44,22 @@ constexpr int k_spin_rounds = 100;
 constexpr int k_spin_rounds_before_next = 30;         // a pause, so that its owner can run it
 constexpr int k_pauses_per_round = 8;
 
-// s->mu is held.
-p* pop_idle_p(sched* s) {
-    p* pp = s->idle_ps;
+}  // namespace
+
+p* pop_idle_p(sched* s, const p* wanted) {
+    p** at = &s->idle_ps;
+    for (p** look = at; wanted != nullptr && *look != nullptr; look = &(*look)->next_idle) {
+        if (*look == wanted) at = look;
+    }
+    p* pp = *at;
     if (pp == nullptr) return nullptr;
-    s->idle_ps = pp->next_idle;
+    *at = pp->next_idle;
     pp->next_idle = nullptr;
     pp->status = p_status::in_use;
     s->idle_p_count.fetch_sub(1, std::memory_order_relaxed);
     return pp;
 }
 
-// s->mu is held.
 void push_idle_p(sched* s, p* pp) {
     pp->runner = nullptr;
     pp->status = p_status::idle;
@@ -64,17 +69,32 @@ void push_idle_p(sched* s, p* pp) {
     s->idle_p_count.fetch_add(1, std::memory_order_relaxed);
 }
 
+
 void take_p(m* mp, p* pp) {
+    sched* s = mp->owner;
     mp->cpu = pp;
     pp->runner = mp;
-    pp->until_check = 1;
-    pp->check_due = true;
+    // Sysmon sleeps for good only while every P is idle.
+    if (s->sysmon_until_ns.load(std::memory_order_relaxed) == base::k_never_ns) nudge_sysmon(s);
     see_other_ps(pp);
 }
+
+namespace {
 
 void start_spinning(m* mp) {
     mp->spinning = true;
     mp->owner->spinning.fetch_add(1, std::memory_order_relaxed);
+}
+
+// One of those that were made to give way.
+qnode* take_preempted(sched* s) {
+    // Relaxed: as in look_at_global.
+    if (s->preempted_size.load(std::memory_order_relaxed) == 0) return nullptr;
+    lock_guard hold(s->mu);
+    qnode* n = s->preempted.pop_front();
+    s->preempted_size.store(static_cast<std::uint32_t>(s->preempted.size()),
+                            std::memory_order_relaxed);
+    return n;
 }
 
 // s->mu is held. Up to `most` from the global queue: one is returned, the rest go to pp.
@@ -86,7 +106,7 @@ qnode* take_global(sched* s, p* pp, std::size_t most) {
     qnode* first = s->global.pop_front();
     for (; n > 1; --n) {
         qnode* more = s->global.pop_front();
-        if (!more->is_record) prefetch_goroutine(more);
+        if (more->kind == qnode::k_goroutine) prefetch_goroutine(more);
         if (!pp->queue.push(more)) {
             // Cannot be: the ring was empty. Keep it all the same.
             s->global.push_back(more);
@@ -140,6 +160,7 @@ void give_back_stacks(m* mp) {
 // The look around that is due every so many decisions: global queue, network.
 qnode* look_around(sched* s, p* pp, std::int64_t now) {
     if (qnode* n = look_at_global(s, pp, 1)) return n;
+    if (qnode* n = take_preempted(s)) return n;
     if (io_waiters() != 0) {
         if (now == 0) now = base::now_ns();
         // Relaxed: a rate limit.
@@ -154,13 +175,18 @@ qnode* look_around(sched* s, p* pp, std::int64_t now) {
     return pp->queue.pop(pp->alone);
 }
 
-// What is runnable at hand: this P's queue, the global one, timers, network.
+}  // namespace
+
 qnode* look_at_hand(m* mp) {
     sched* s = mp->owner;
     p* pp = mp->cpu;
     // Relaxed: what was asked for before is looked at below; what comes after asks again.
     pp->attention.store(false, std::memory_order_relaxed);
     see_other_ps(pp);
+    if (qnode* n = pp->first) {
+        pp->first = nullptr;
+        return n;
+    }
     std::int64_t now = 0;
     const bool timers = pp->timers.first_ns.load(std::memory_order_relaxed) != base::k_never_ns;
     if (timers) {
@@ -177,8 +203,11 @@ qnode* look_at_hand(m* mp) {
     }
     if (qnode* n = pp->queue.take_next(pp->alone)) return n;
     if (qnode* n = pp->queue.pop(pp->alone)) return n;
-    return look_at_global(s, pp, k_ring);
+    if (qnode* n = look_at_global(s, pp, k_ring)) return n;
+    return take_preempted(s);
 }
+
+namespace {
 
 // Looks elsewhere: network, other Ps.
 qnode* look_elsewhere(m* mp) {
@@ -219,7 +248,8 @@ struct outlook {
 
 outlook look_at_all(sched* s) {
     outlook o;
-    o.work = s->global_size.load(std::memory_order_relaxed) != 0;
+    o.work = s->global_size.load(std::memory_order_relaxed) != 0 ||
+             s->preempted_size.load(std::memory_order_relaxed) != 0;
     for (auto& slot : s->ps) {
         // ORD(ps): acquire; pairs with the release in make_p.
         p* pp = slot.load(std::memory_order_acquire);
@@ -243,7 +273,7 @@ bool give_up_p(m* mp, bool handed_on) {
         lock_guard hold(s->mu);
         // A P that maxprocs has retired is not offered again; its queue is empty by now.
         const bool retired = pp->id >= s->procs.load(std::memory_order_relaxed);
-        if (!handed_on && (retired || !s->global.empty())) return false;
+        if (!handed_on && (retired || !s->global.empty() || !s->preempted.empty())) return false;
         pp->runner = nullptr;
         mp->cpu = nullptr;
         if (retired)
@@ -267,7 +297,7 @@ bool get_idle_p(m* mp) {
     p* pp;
     {
         lock_guard hold(s->mu);
-        pp = pop_idle_p(s);
+        pp = pop_idle_p(s, nullptr);
     }
     if (pp == nullptr) return false;
     take_p(mp, pp);
@@ -344,7 +374,8 @@ slept sleep_on_note(m* mp, std::int64_t until_ns) {
     bool suspicious = false;
     {
         lock_guard hold(s->mu);
-        if (!s->global.empty() && s->idle_ps != nullptr) return slept::look_again;
+        if ((!s->global.empty() || !s->preempted.empty()) && s->idle_ps != nullptr)
+            return slept::look_again;
         // ORD(stopping): relaxed under mu; wake_all takes mu after it was set.
         if (s->stopping.load(std::memory_order_relaxed)) return slept::stop;
         mp->next_idle = s->idle_ms;
@@ -407,9 +438,9 @@ m* take_poller(sched* s) {
                : nullptr;
 }
 
-// Gives an M to pp, which the caller took off the idle list, with a spinner's place. Takes s->mu
-// over and lets it go.
-void hand_over(sched* s, p* pp) {
+}  // namespace
+
+void hand_over(sched* s, p* pp, bool spinning) {
     m* mp = s->idle_ms;
     if (mp != nullptr) {
         s->idle_ms = mp->next_idle;
@@ -423,21 +454,59 @@ void hand_over(sched* s, p* pp) {
         in_poller = mp != nullptr;
     }
     if (mp == nullptr) {
-        start_m(s, pp, true);
+        start_m(s, pp, spinning);
         return;
     }
     mp->handed = pp;
-    mp->handed_spinning = true;
+    mp->handed_spinning = spinning;
     s->wakeups.fetch_add(1, std::memory_order_relaxed);
     mp->wake.wake();
     if (in_poller) poll_break();
 }
 
-}  // namespace
+void hand_off_p(sched* s, p* pp) {
+    if (pp->id >= s->procs.load(std::memory_order_relaxed)) {
+        retire_p(s, pp);
+        lock_guard hold(s->mu);
+        pp->runner = nullptr;
+        // maxprocs may have brought it back meanwhile.
+        if (pp->id >= s->procs.load(std::memory_order_relaxed))
+            pp->status = p_status::retired;
+        else
+            push_idle_p(s, pp);
+        return;
+    }
+    const std::int64_t first_ns = pp->timers.first_ns.load(std::memory_order_relaxed);
+    const bool due = first_ns != base::k_never_ns && first_ns <= base::now_ns();
+    s->mu.acquire();
+    if (s->stopping.load(std::memory_order_relaxed)) {
+        s->mu.release();
+        return;
+    }
+    pp->runner = nullptr;
+    if (due || pp->first != nullptr || !pp->queue.empty() || !s->global.empty() ||
+        !s->preempted.empty()) {
+        hand_over(s, pp, false);
+        return;
+    }
+    push_idle_p(s, pp);
+    s->mu.release();
+    // ORD(idle): seq_cst fence; as in give_up_p.
+    base::fence(std::memory_order_seq_cst);
+    const outlook o = look_at_all(s);
+    const bool unwatched = s->poller.load(std::memory_order_relaxed) == nullptr &&
+                           (o.first_timer_ns != base::k_never_ns || io_waiters() != 0);
+    if (o.work || unwatched) wake_for_work_slow(s);
+}
 
 qnode* find_runnable(m* mp) {
     sched* s = mp->owner;
     for (;;) {
+        if (mp->bound_g != nullptr) {
+            if (qnode* n = await_bound(mp)) return n;
+            if (mp->bound_g != nullptr || mp != s->m0) return nullptr;
+            continue;
+        }
         if (mp->cpu == nullptr && !sleep_for_work(mp)) return nullptr;
         p* pp = mp->cpu;
         if (s->stopping.load(std::memory_order_relaxed)) {
@@ -454,7 +523,9 @@ qnode* find_runnable(m* mp) {
         if (n == nullptr) n = look_elsewhere(mp);
         if (n != nullptr) {
             if (mp->spinning) stop_spinning(mp);
-            return n;
+            if (!is_bound(n)) return n;
+            give_p_to_bound(mp, to_g(n));
+            continue;
         }
         if (s->stopping.load(std::memory_order_relaxed)) continue;
         give_up_p(mp, false);
@@ -475,13 +546,13 @@ void wake_for_work_slow(sched* s) {
                                       std::memory_order_relaxed))
         return;
     s->mu.acquire();
-    p* pp = s->stopping.load(std::memory_order_relaxed) ? nullptr : pop_idle_p(s);
+    p* pp = s->stopping.load(std::memory_order_relaxed) ? nullptr : pop_idle_p(s, nullptr);
     if (pp == nullptr) {
         s->mu.release();
         s->spinning.fetch_sub(1, std::memory_order_relaxed);
         return;
     }
-    hand_over(s, pp);
+    hand_over(s, pp, true);
 }
 
 void wake_from_outside(sched* s) {
@@ -504,7 +575,10 @@ void wake_for_timer(sched* s, std::int64_t when_ns) {
         if (when_ns < s->poll_until_ns.load(std::memory_order_relaxed)) poll_break();
         return;
     }
-    if (s->idle_p_count.load(std::memory_order_relaxed) != 0) wake_for_work_slow(s);
+    if (s->idle_p_count.load(std::memory_order_relaxed) != 0)
+        wake_for_work_slow(s);
+    else
+        sysmon_by(s, when_ns + k_timer_grace_ns);
 }
 
 void wake_all(sched* s) {
@@ -519,6 +593,12 @@ void wake_all(sched* s) {
             p* pp = slot.load(std::memory_order_acquire);
             if (pp == nullptr) break;
             pp->attention.store(true, std::memory_order_relaxed);
+        }
+        for (m* mp = s->all_ms; mp != nullptr; mp = mp->next_all) {
+            if (mp->waits == bound_wait::no) continue;
+            mp->waits = bound_wait::no;
+            mp->handed = nullptr;
+            mp->wake.wake();
         }
     }
     while (list != nullptr) {
@@ -536,70 +616,6 @@ void wake_all(sched* s) {
         mp->wake.wake();
         poll_break();
     }
-}
-
-void add_idle_p(sched* s, p* pp) {
-    lock_guard hold(s->mu);
-    push_idle_p(s, pp);
-}
-
-// The number is set first: an M that gives its P up meanwhile sees it under mu and lists the P, or
-// does not, accordingly.
-void change_procs(sched* s, std::uint32_t n) {
-    lock_guard turn(s->procs_mu);
-    const std::uint32_t before = s->procs.load(std::memory_order_relaxed);
-    for (std::uint32_t id = 0; id < n; ++id) {
-        // ORD(ps): acquire; pairs with the release in make_p.
-        if (s->ps[id].load(std::memory_order_acquire) == nullptr) make_p(s, id);
-    }
-    p* unused[k_max_procs];
-    std::uint32_t unused_count = 0;
-    {
-        lock_guard hold(s->mu);
-        s->procs.store(n, std::memory_order_relaxed);
-        for (p** at = &s->idle_ps; *at != nullptr;) {
-            p* pp = *at;
-            if (pp->id < n) {
-                at = &pp->next_idle;
-                continue;
-            }
-            *at = pp->next_idle;
-            pp->next_idle = nullptr;
-            pp->status = p_status::retired;
-            s->idle_p_count.fetch_sub(1, std::memory_order_relaxed);
-            unused[unused_count++] = pp;
-        }
-        for (std::uint32_t id = before; id < n; ++id) {
-            p* pp = s->ps[id].load(std::memory_order_relaxed);
-            if (pp->status == p_status::retired) push_idle_p(s, pp);
-        }
-        for (auto& slot : s->ps) {
-            p* pp = slot.load(std::memory_order_relaxed);  // made by this function's callers only
-            if (pp == nullptr) break;
-            // Nobody runs it, so nobody else tells it that it is not alone.
-            if (pp->status != p_status::in_use) see_other_ps(pp);
-            pp->attention.store(true, std::memory_order_relaxed);
-        }
-    }
-    for (std::uint32_t i = 0; i < unused_count; ++i) {
-        // ORD(ps): acquire; pairs with the release in make_p.
-        move_timers(unused[i], s->ps[0].load(std::memory_order_acquire));
-        unused[i]->stacks.drain();
-        unused[i]->records.drain();
-    }
-    wake_from_outside(s);
-}
-
-void retire_p(sched* s, p* pp) {
-    base::fifo<qnode> list;
-    if (qnode* n = pp->queue.take_next(false)) list.push_back(n);
-    while (qnode* n = pp->queue.pop(false)) list.push_back(n);
-    pp->stacks.drain();
-    pp->records.drain();
-    // ORD(ps): acquire; pairs with the release in make_p.
-    move_timers(pp, s->ps[0].load(std::memory_order_acquire));
-    if (!list.empty()) queue_global(s, std::move(list));
-    wake_from_outside(s);
 }
 
 }  // namespace pirn::rt

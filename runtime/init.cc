@@ -5,13 +5,13 @@
 //  1. the run's object, with its Ps; the layout of stacks
 //  2. handlers for faults and uncaught exceptions
 //  3. the calling thread becomes m0, takes P 0, and the main goroutine is queued
-//  4. m0 enters the scheduling loop
+//  4. sysmon starts, and m0 enters the scheduling loop
 // End, when the main function has returned (end_run, on whichever M ran it):
 //  5. `stopping` is set; every M comes to its loop at its goroutine's next park or yield and leaves
 //  6. m0 leaves its loop too; nobody new gets a hold of the run from outside, and those who have
 //     one (foreign threads, which may be starting an M) are waited for
-//  7. m0 joins the other Ms, until there are no more; one that stays away for more than 10 ms is
-//     left behind, and with it everything it may touch: Ps, stacks, the run's object
+//  7. sysmon ends; m0 joins the other Ms, until there are no more; one that stays away for more
+//     than 10 ms is left behind, and with it all it may touch: Ps, stacks, the run's object
 //  8. parked goroutines are taken off the queues they wait on, timers are forgotten
 //  9. stacks are unmapped, Ps and Ms freed, handlers restored
 #include <cerrno>
@@ -81,12 +81,16 @@ const std::byte* lowest_of_own_stack() {
 // The calling thread becomes mp.
 void adopt_thread(m* mp) {
     look_at_thread();
-    mp->tid = static_cast<int>(::gettid());
+    {
+        lock_guard hold(mp->owner->mu);
+        mp->tid = static_cast<int>(::gettid());
+    }
     mp->eh_globals = reinterpret_cast<eh_globals_image*>(abi::__cxa_get_globals());
     mp->errno_address = &errno;
     base::san_adopt_thread(mp->san);
     mp->stack_lo = lowest_of_own_stack();
     open_signal_stack(mp);
+    admit_preemption();
     set_self(mp);
 }
 
@@ -111,6 +115,11 @@ void* m_main(void* arg) {
     }
     schedule_loop(mp);
     leave_thread(mp);
+    if (mp->detached) {
+        ::pthread_detach(::pthread_self());
+        base::destroy(mp);
+        return nullptr;
+    }
     mp->ended.wake();  // mp may be gone after this
     return nullptr;
 }
@@ -153,6 +162,7 @@ void end_run(sched* s) {
     // ORD(stopping): release; pairs with the locks and the exchange in wake_all and idle.cc.
     s->stopping.store(true, std::memory_order_release);
     wake_all(s);
+    nudge_sysmon(s);
 }
 
 // What the main goroutine runs.
@@ -192,11 +202,13 @@ bool join(m* mp) {
     constexpr int k_looks = 5;
     const std::int64_t used_before = cpu_time_ns(mp->thread);
     int blocked = 0;
+    interrupt(mp);
     while (!mp->ended.sleep(base::now_ns() + k_straggler_ns)) {
         if (mp->cur() == nullptr) {
             blocked = 0;
             continue;
         }
+        interrupt(mp);
         blocked = is_blocked(mp->tid) ? blocked + 1 : 0;
         if (blocked == k_looks || cpu_time_ns(mp->thread) - used_before >= k_straggler_ns) {
             ::pthread_detach(mp->thread);
@@ -263,6 +275,7 @@ void clean_up(sched* s) {
     current.store(nullptr, std::memory_order_seq_cst);
     // ORD(current-run): seq_cst; as above.
     while (holders.load(std::memory_order_seq_cst) != 0) ::sched_yield();
+    stop_sysmon(s);
     const bool all_joined = join_all(s);
     stack::for_each_block(drop_parked, nullptr);
     for (auto& slot : s->ps) {
@@ -271,6 +284,7 @@ void clean_up(sched* s) {
     }
     leave_thread(s->m0);
     restore_unwind_hooks();
+    restore_preemption();
     restore_signal_handlers();
     base::set_fatal_hook(nullptr);
     if (!all_joined) return;  // a straggler may touch all of it
@@ -343,8 +357,10 @@ void run_main(void (*main_fn)(void*), void* arg, const options& o) {
     prepare_stacks();
     start_stackstat();
     stack::prepare_segments(
-        {.max_bytes = o.max_stack, .see_every_hop = stackstat_on, .on_hot_call = warn_of_hot_call});
+        {.max_bytes = o.max_stack, .see_every_hop = stackstat_on, .on_hot_call = warn_of_hot_call,
+         .on_give_way = give_way_at});
     install_signal_handlers();
+    install_preemption();
     install_unwind_hooks();
     base::set_fatal_hook(fatal_dump);
     m* m0 = make_m(s);
@@ -369,6 +385,7 @@ void run_main(void (*main_fn)(void*), void* arg, const options& o) {
     r->stack_bytes = k_main_stack_bytes;
     m0->cpu->spawned.add();
     queue_back(m0->cpu, r);
+    start_sysmon(s);
     schedule_loop(m0);
     clean_up(s);
     // ORD(occupied): release; pairs with the acquire above.

@@ -16,6 +16,13 @@ namespace pirn::rt {
 struct p;
 struct sched;
 
+// What an M without a P waits for, because it runs nothing but one goroutine.
+enum class bound_wait : std::uint8_t {
+    no,
+    for_p,          // a P: its goroutine is on a queue, or was taken off it a moment ago
+    for_goroutine,  // its goroutine is parked
+};
+
 enum class after_switch : std::uint8_t {
     nothing,
     unlock,    // a park: call unlock(unlock_arg), after which wakers can find the goroutine
@@ -48,6 +55,10 @@ struct m : stack::thread {
     std::uint64_t hops_before = 0; // when its cache of segments was last looked at
     std::int64_t trimmed_ns = 0;
     bool spinning = false;         // counted in sched::spinning
+    p* called_from = nullptr;      // the P it had when it began to block
+    g* bound_g = nullptr;          // the only goroutine that it runs (lock_os_thread)
+    bool bound_ended = false;      // that has ended: the M ends as well
+    std::uint32_t no_preemption = 0;  // user code runs under a lock of the runtime
     bool writing_fd = false;       // inside io::fd's write: a SIGPIPE now is ours
 #ifdef PIRN_CHECKS
     std::uint8_t held[16] = {};    // ranks of the locks held, and how many
@@ -61,12 +72,15 @@ struct m : stack::thread {
     m* next_all = nullptr;
     // Handed over by whoever wakes this M, before wake.wake().
     p* handed = nullptr;
+    bound_wait waits = bound_wait::no;  // written under sched::mu
+    bool bound_ready = false;           // under sched::mu: its goroutine is runnable, on no queue
     bool handed_spinning = false;
     note wake;
     // Set when the thread runs no code of the runtime any more.
     note ended;
 
     bool joined = false;           // by m0, at the end of the run
+    bool detached = false;         // ends by itself, before the run does
     int id = 0;
     int tid = 0;
     pthread_t thread{};

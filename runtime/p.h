@@ -51,7 +51,8 @@ enum class p_status : std::uint8_t {
 struct alignas(base::k_cache_line_bytes) p {
     // Owned by the M that has the P.
     sched* owner = nullptr;
-    m* runner = nullptr;
+    base::relaxed_ptr<m> runner;   // the M that has it; looked at by sysmon
+    qnode* first = nullptr;        // runs before all that is queued
     std::uint32_t until_check = 1; // decisions until the next look at the global queue, timers, net
     bool check_due = true;
     std::uint32_t id = 0;
@@ -59,12 +60,15 @@ struct alignas(base::k_cache_line_bytes) p {
     stack::cache stacks;
     record_cache records;
     std::uint64_t next_id = 0, end_id = 0;  // goroutine ids, taken in batches
-    counter spawned, finished, switches, steals, fired;
+    counter spawned, finished, switches, steals, fired, calls;
 
     // Thieves may look at the queue: set once the P is not alone.
     base::atomic<bool> stealable{false};
     // Asks the P's M to come to the scheduling loop at its next decision. By anyone.
     base::atomic<bool> attention{false};
+
+    // The M that blocks while the P stays with it: whoever clears this has the P. ORD(caller).
+    base::atomic<m*> caller{nullptr};
 
     runq<qnode, k_ring> queue;
     timer_heap timers;

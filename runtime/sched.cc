@@ -96,6 +96,7 @@ void adopt(p* pp, g* gp, spawn_record* r) {
     gp->entry = reinterpret_cast<const void*>(r->invoke);
     gp->created_at = r->created_at;
     gp->created_by = r->created_by;
+    gp->os_locks = 0;
     gp->name = r->name;
     gp->name_bytes = r->name_bytes;
 }
@@ -136,14 +137,20 @@ struct target {
     std::uintptr_t limit;
 };
 
+[[gnu::always_inline]] inline target aim_at_g0(m* mp) {
+    load_thread_state(mp, mp->g0_carried);
+    return {&mp->g0, mp, &mp->san, nullptr, 0};
+}
+
 [[gnu::always_inline]] inline target aim(m* mp, qnode* n) {
-    if (n == nullptr) {
-        load_thread_state(mp, mp->g0_carried);
-        return {&mp->g0, mp, &mp->san, nullptr, 0};
-    }
+    if (n == nullptr) return aim_at_g0(mp);
     p* pp = mp->cpu;
+    if (is_bound(n) && to_g(n)->bound != mp) [[unlikely]] {
+        pp->first = n;  // its M is given this P, by g0
+        return aim_at_g0(mp);
+    }
     pp->switches.add();
-    if (n->is_record) {
+    if (n->kind == qnode::k_record) {
         spawn_record* r = to_record(n);
         g* gp = start_goroutine(pp, r);
         *mp->errno_address = 0;
@@ -185,6 +192,8 @@ struct target {
         case after_switch::requeue: requeue(mp->cpu, mp->after_g); break;
         case after_switch::release: {
             g* gp = mp->after_g;
+            gp->kind = qnode::k_goroutine;
+            gp->bound = nullptr;
             base::san_destroy(gp->san);
             set_status(gp, g_status::dead, g_status::idle);
             // It may have left from a segment, which it never came back from.
@@ -242,6 +251,13 @@ struct target {
     arch::jump_to(t.to, t.word);
 }
 
+// The goroutine ends, and its thread with it.
+[[noreturn]] void end_bound(m* mp, g* gp) {
+    mp->bound_ended = true;
+    gp->thread_locks = 0;
+    leave(mp, gp, nullptr);
+}
+
 // The running goroutine's closure has returned. The record to run next on the same stack, if the
 // next in line is one that fits; else does not return.
 spawn_record* finish() {
@@ -249,8 +265,10 @@ spawn_record* finish() {
     g* gp = mp->cur();
     p* pp = mp->cpu;
     pp->finished.add();
+    if (is_bound(gp)) [[unlikely]]
+        end_bound(mp, gp);
     qnode* n = pick_next(pp);
-    if (n != nullptr && n->is_record && gp->size_class == class_of(to_record(n)) &&
+    if (n != nullptr && n->kind == qnode::k_record && gp->size_class == class_of(to_record(n)) &&
         !stackstat_on) {
         pp->switches.add();
         forget_exceptions(mp);
@@ -279,6 +297,7 @@ void goroutine_entry(void* word) {
 void goroutine_end() {
     m* mp = self();
     mp->cpu->finished.add();
+    if (is_bound(mp->cur())) end_bound(mp, mp->cur());
     qnode* n = pick_next(mp->cpu);
     leave(mp, mp->cur(), n);
 }
@@ -293,6 +312,21 @@ void schedule_loop(m* mp) {
         base::san_switch_end(mp->san, nullptr);
         run_after(mp);
     }
+}
+
+void abandon(m* mp) {
+    load_thread_state(mp, mp->g0_carried);
+    mp->after = after_switch::nothing;
+    base::san_switch_begin(mp->cur()->san, mp->san, false);
+    mp->running = nullptr;
+    arch::set_limit(0);
+    arch::jump_to(&mp->g0, mp);
+}
+
+void leave_running(g* gp, g_status to) { set_status(gp, g_status::running, to); }
+void back_to_running(g* gp) {
+    // Relaxed: as in set_status.
+    gp->status.store(g_status::running, std::memory_order_relaxed);
 }
 
 void make_runnable(g* gp) {
@@ -336,7 +370,8 @@ void queue_global(sched* s, base::fifo<qnode>&& list) {
 // park.h
 
 parker::parker() : gp_(nullptr) {
-    if (m* mp = self()) gp_ = mp->cur();
+    // Without a P (in a blocking region) the thread is like a foreign one.
+    if (m* mp = self(); mp != nullptr && mp->cpu != nullptr) gp_ = mp->cur();
 }
 
 void parker::park(void (*unlock)(void*), void* arg, wait_reason reason, waiter* waiting) {
@@ -400,7 +435,7 @@ using namespace rt;
 
 void yield() {
     m* mp = self();
-    if (mp == nullptr || mp->cur() == nullptr) {
+    if (mp == nullptr || mp->cur() == nullptr || mp->cpu == nullptr) {
         ::sched_yield();
         return;
     }
@@ -440,7 +475,7 @@ void yield() {
 
 void checkpoint() {
     m* mp = self();
-    if (mp != nullptr && mp->cur() != nullptr &&
+    if (mp != nullptr && mp->cur() != nullptr && mp->cpu != nullptr &&
         mp->cpu->attention.load(std::memory_order_relaxed)) [[unlikely]]
         yield();
 }
@@ -459,14 +494,14 @@ spawn_record* new_record(std::size_t bytes, std::size_t align) {
         auto* r = ::new (has_p ? mp->cpu->records.get() : take_record()) spawn_record;
         r->closure = r + 1;
         r->pooled = true;
-        r->is_record = true;
+        r->kind = qnode::k_record;
         return r;
     }
     const std::size_t at = (sizeof(spawn_record) + align - 1) / align * align;
     void* memory = base::allocate(at + bytes, align < k_align ? k_align : align);
     auto* r = ::new (memory) spawn_record;
     r->closure = static_cast<char*>(memory) + at;
-    r->is_record = true;
+    r->kind = qnode::k_record;
     return r;
 }
 

@@ -11,6 +11,8 @@
 namespace pirn::rt {
 
 inline constexpr std::uint32_t k_max_procs = 1024;
+// How late a timer may be before a busy P is made to look at it.
+inline constexpr std::int64_t k_timer_grace_ns = 250'000;
 
 inline m* const k_poller_taken = reinterpret_cast<m*>(1);
 
@@ -21,6 +23,7 @@ struct sched {
     lock mu{lock_rank::sched};
     // Guarded by mu.
     base::fifo<qnode> global;
+    base::fifo<qnode> preempted;  // behind all that is runnable otherwise
     p* idle_ps = nullptr;
     m* idle_ms = nullptr;
     m* all_ms = nullptr;
@@ -31,6 +34,7 @@ struct sched {
 
     // Atomic, read without the lock. ORD(idle): see idle.cc.
     base::atomic<std::uint32_t> global_size{0};
+    base::atomic<std::uint32_t> preempted_size{0};
     base::atomic<std::uint32_t> idle_p_count{0};
     base::atomic<std::uint32_t> spinning{0};
     base::atomic<std::uint32_t> procs{1};
@@ -47,6 +51,13 @@ struct sched {
     base::atomic<std::uint64_t> foreign_spawned{0};
     base::atomic<std::uint64_t> wakeups{0};
     base::atomic<std::uint64_t> polls{0};
+
+    // sysmon.cc. When it looks next; k_never_ns: when it is woken.
+    base::atomic<std::int64_t> sysmon_until_ns{0};
+    note sysmon_wake;
+    base::atomic<bool> sysmon_ends{false};
+    pthread_t sysmon_thread{};
+    base::atomic<int> sysmon_tid{0};
 
     m* m0 = nullptr;
     base::atomic<bool> main_exited{false};  // main left by goexit
@@ -81,6 +92,11 @@ void queue_back(p* pp, qnode* n);
 void queue_global(sched* s, base::fifo<qnode>&& list);
 // The status change that goes with it.
 void make_runnable(g* gp);
+// The running goroutine's status, before and after it blocks or is made to give way.
+void leave_running(g* gp, g_status to);
+void back_to_running(g* gp);
+// Leaves the running goroutine where it stands, for good: the run ends.
+[[noreturn]] void abandon(m* mp);
 
 // steal.cc
 qnode* steal_work(m* mp, bool next_too);
@@ -104,6 +120,14 @@ inline void wake_for_work(p* pp) {
     wake_for_work_slow(pp->owner);
 }
 void wake_from_outside(sched* s);
+// A P that no M has, and that the caller owns: to an M, if there is work for it.
+void hand_off_p(sched* s, p* pp);
+// An M without a P, whose goroutine can go on: takes an idle P (the one it had, if it can), or
+// queues the goroutine and waits until it is given one. False: the run ends.
+bool wait_for_p(m* mp, g* gp);
+// The M gives its P away, its goroutine goes behind all others, and it waits for a P. False: the
+// run ends.
+bool give_way(m* mp, g* gp);
 // The spinning M `mp` has found work.
 void stop_spinning(m* mp);
 // A timer was armed for `when_ns`: an M that sleeps longer must look again.
@@ -130,6 +154,30 @@ void run_timers(m* mp, p* pp, std::int64_t now);
 void forget_timers(p* pp);
 // Moves every timer of a retired P.
 void move_timers(p* from, p* to);
+
+// sysmon.cc
+void start_sysmon(sched* s);
+void stop_sysmon(sched* s);
+// There is something to look at before it would look by itself.
+void nudge_sysmon(sched* s);
+inline void sysmon_by(sched* s, std::int64_t when_ns) {
+    if (s->sysmon_until_ns.load(std::memory_order_relaxed) > when_ns) nudge_sysmon(s);
+}
+
+// preempt.cc
+void install_preemption();
+// On an M's thread, which may have been made by one that is in the handler.
+void admit_preemption();
+void restore_preemption();
+// Asks the goroutine that runs on pp to give way.
+void ask_to_give_way(sched* s, p* pp);
+// Has an M look at what its P is asked for.
+void interrupt(const m* mp);
+// The slow path of a check where `callee` is called, which returns to `site`: gives way if that can
+// be done here.
+void give_way_at(const void* site, const void* callee);
+// Whether an address is text of the library itself.
+bool in_runtime_text(const void* address);
 
 // init.cc
 m* start_m(sched* s, p* pp, bool spinning);   // a new thread

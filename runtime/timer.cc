@@ -120,7 +120,7 @@ void timer_start(timer* t, std::int64_t when_ns) {
     // The P's own M looks before it sleeps; an M that sleeps in the poller may have to get up.
     if (mp == nullptr || mp->cpu == nullptr) pp->attention.store(true, std::memory_order_relaxed);
     if (pp->until_check > 16 && mp != nullptr && pp == mp->cpu) pp->until_check = 16;
-    if (mp == nullptr || mp->cpu == nullptr || !pp->alone) wake_for_timer(s, when_ns);
+    wake_for_timer(s, when_ns);
 }
 
 bool timer_stop(timer* t) {

@@ -7,11 +7,11 @@
 // messages are the compiler's to see. Everything else (no input, hand-written assembly, another
 // CPU) is handed over untouched.
 //
-// Two options are the pass's own (-Wa brings them here): --hop-at-every-check makes every check fail
-// on a goroutine; --runtime-text, for the library's own code, puts functions into the section
-// pirn_text, by which the run time knows its own. The environment: PIRN_AS names the real assembler. For tests:
-// PIRN_SPLIT_FRAMES=<file> has a line appended for each function, PIRN_SPLIT_KEEP=<folder> keeps
-// the rewritten text.
+// Two options are the pass's own (-Wa brings them here): --hop-at-every-check makes every check
+// fail on a goroutine; --runtime-text, for the library's own code, puts functions into the section
+// pirn_text, by which the run time knows its own. The environment: PIRN_AS names the real
+// assembler. For tests: PIRN_SPLIT_FRAMES=<file> has a line appended for each function,
+// PIRN_SPLIT_KEEP=<folder> keeps the rewritten text.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>

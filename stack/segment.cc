@@ -186,9 +186,13 @@ void look_at_hops(thread& t, const void* site) {
     t.hops_left.store(next, std::memory_order_relaxed);
 }
 
-void add_segment(std::size_t bytes, const void* site) {
+void add_segment(std::size_t bytes, const void* site, const void* callee) {
     auto& t = static_cast<thread&>(*arch::__pirn_thread);
     auto& b = static_cast<block&>(*t.running.get());
+    if (t.asked_to_give_way) {
+        t.asked_to_give_way = false;
+        the().options.on_give_way(site, callee);
+    }
     constexpr std::uint64_t k_run_out = ~std::uint64_t{0};
     if (t.hops_left.load(std::memory_order_relaxed) == k_run_out) {
         look_at_hops(t, site);

@@ -20,6 +20,7 @@ struct thread : arch::growing_thread {
     const void* suspect = nullptr;         // the site of the last sample
     unsigned samples = 0;                  // still to be taken, while hops are many
     unsigned repeats = 0;                  // samples that were the suspect's
+    bool asked_to_give_way = false;        // the limit word was made k_give_way
 };
 // How many hops there were on a thread.
 std::uint64_t hops_of(const thread& t);
@@ -30,6 +31,9 @@ struct growth_options {
     bool see_every_hop = false;
     // Called once for a call that hops more than a million times a second.
     void (*on_hot_call)(const void* site, double per_second) = nullptr;
+    // Called where a thread has been asked to give way: where `callee` is called, which returns to
+    // `site`.
+    void (*on_give_way)(const void* site, const void* callee) = nullptr;
 };
 // From here on stacks can grow.
 void prepare_segments(const growth_options& o);

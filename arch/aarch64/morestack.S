@@ -74,6 +74,9 @@ __pirn_morestack0:
 .Lhop:
         THREAD  x12, x11
         cbz     x12, .Lstray
+        ldr     x13, [x11, #PIRN_LIMIT_WORD]
+        cmn     x13, #1                 // PIRN_GIVE_WAY?
+        b.eq    .Lslow
         ldr     x13, [x12, #PIRN_THREAD_SEGMENTS]
         cbz     x13, .Lslow
         ldr     x14, [x13, #PIRN_SEGMENT_ROOM]
@@ -159,6 +162,9 @@ __pirn_morestack0:
         add     x17, x17, #15
         and     x17, x17, #-16
         add     x9, x9, x17             // the arguments lie on the segment too
+        ldr     x13, [x11, #PIRN_LIMIT_WORD]
+        cmn     x13, #1                 // PIRN_GIVE_WAY?
+        b.eq    .Lslow_with_arguments
         ldr     x13, [x12, #PIRN_THREAD_SEGMENTS]
         cbz     x13, .Lslow_with_arguments
         ldr     x14, [x13, #PIRN_SEGMENT_ROOM]
@@ -185,7 +191,8 @@ __pirn_morestack0:
         str     x9, [x14, x17]
         b       1b
 
-// No segment at hand is large enough, or it is time for the run time to look at this hop: it is
+// No segment at hand is large enough, or the run time wants to look at this hop, or have the
+// goroutine give way: it is
 // called, on the thread's own stack, with every register kept, the vector registers too. x9 = bytes
 // needed, arguments included.
 .Lslow:
@@ -212,6 +219,7 @@ __pirn_morestack0:
         str     xzr, [x11, #PIRN_LIMIT_WORD]
         mov     x0, x9
         mov     x1, x30
+        mov     x2, x10
         adrp    x16, __pirn_add_segment
         ldr     x16, [x16, :lo12:__pirn_add_segment]
         blr     x16

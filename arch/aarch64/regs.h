@@ -58,6 +58,8 @@
 #define PIRN_COMMON_NEED_BYTES 16384
 // The limit word, from the thread's control block (tpidr_el0) on.
 #define PIRN_LIMIT_WORD 8
+// A limit that no check passes: the goroutine is asked to give way.
+#define PIRN_GIVE_WAY -1
 // Right before the entry of a function that went through the pass: a reserved encoding.
 #define PIRN_MARKER 0x01504952
 // Stack below malloc, free, new and delete, as measured with glibc 2.36, with a reserve.

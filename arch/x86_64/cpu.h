@@ -25,6 +25,11 @@ inline const void* interrupted_sp(const void* context) {
         static_cast<const ucontext_t*>(context)->uc_mcontext.gregs[REG_RSP]);
 }
 
+inline const void* interrupted_pc(const void* context) {
+    return reinterpret_cast<const void*>(
+        static_cast<const ucontext_t*>(context)->uc_mcontext.gregs[REG_RIP]);
+}
+
 // The limit word of the calling thread. No call may come between setting it and going to the stack
 // that it belongs to.
 [[gnu::always_inline]] inline void set_limit(std::uintptr_t limit) {

@@ -58,6 +58,8 @@ __pirn_morestack0:
         movq    %fs:(%rsi), %rsi
         testq   %rsi, %rsi
         jz      .Lstray
+        cmpq    $PIRN_GIVE_WAY, %fs:PIRN_LIMIT_WORD
+        je      .Lslow
         movq    PIRN_THREAD_SEGMENTS(%rsi), %rdi
         testq   %rdi, %rdi
         jz      .Lslow
@@ -147,6 +149,8 @@ __pirn_morestack0:
         addq    $7, %rax
         andq    $-8, %rax
         addq    %rax, %rcx              // the arguments lie on the segment too
+        cmpq    $PIRN_GIVE_WAY, %fs:PIRN_LIMIT_WORD
+        je      .Lslow_with_arguments
         movq    PIRN_THREAD_SEGMENTS(%rsi), %rdi
         testq   %rdi, %rdi
         jz      .Lslow_with_arguments
@@ -178,7 +182,8 @@ __pirn_morestack0:
         .cfi_adjust_cfa_offset -8
         jmp     .Lgo
 
-// No segment at hand is large enough, or it is time for the run time to look at this hop: it is
+// No segment at hand is large enough, or the run time wants to look at this hop, or have the
+// goroutine give way: it is
 // called, on the thread's own stack, with every register kept, the vector registers too. rcx =
 // bytes needed.
 .Lslow:
@@ -213,6 +218,7 @@ __pirn_morestack0:
         jmp     4f
 3:      fxsave64 (%rsp)
 4:      movq    $0, %fs:PIRN_LIMIT_WORD
+        movq    %r10, %rdx
         cld
         call    *__pirn_add_segment(%rip)
         movl    __pirn_vector_mask(%rip), %eax

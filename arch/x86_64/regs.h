@@ -59,6 +59,8 @@
 #define PIRN_COMMON_NEED_BYTES 16384
 // The limit word, from the thread's control block (%fs) on.
 #define PIRN_LIMIT_WORD 0x70
+// A limit that no check passes: the goroutine is asked to give way.
+#define PIRN_GIVE_WAY -1
 // Right before the entry of a function that went through the pass.
 #define PIRN_MARKER 0x504952a5
 // Stack below malloc, free, new and delete, as measured with glibc 2.36, with a reserve.

@@ -43,7 +43,7 @@ class fake {
     // As morestack does it.
     arch::segment* hop(std::size_t bytes) {
         if (t.segments == nullptr || t.segments->room < bytes)
-            arch::__pirn_add_segment(bytes, nullptr);
+            arch::__pirn_add_segment(bytes, nullptr, nullptr);
         arch::segment* s = t.segments;
         t.segments = s->next;
         s->limit_before = b->limit;

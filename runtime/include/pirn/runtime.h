@@ -63,8 +63,13 @@ namespace detail {
 
 // What the run queues hold: a goroutine, or the record of one that has not run yet.
 struct qnode {
+    enum kinds : std::uint8_t {
+        k_goroutine,
+        k_record,
+        k_bound,  // a goroutine that only its own thread may run
+    };
     qnode* next = nullptr;
-    bool is_record = false;
+    kinds kind = k_goroutine;
 };
 
 // A goroutine that has not run yet: its closure and where it comes from. It gets a stack when it
@@ -204,6 +209,46 @@ void yield();
 
 // Gives way only if the scheduler asks for it. For long loops.
 void checkpoint();
+
+// From the first call on the calling goroutine runs on its present thread, which runs no other,
+// until unlock_os_thread was called as often. A goroutine that ends before that ends its thread.
+// On a foreign thread: no effect.
+void lock_os_thread();
+void unlock_os_thread();
+
+namespace detail {
+// From construction to destruction the goroutine's thread may block in the kernel: its P goes to
+// another thread if it takes long. Destruction waits for a P. No effect on foreign threads and
+// within another region. Keeps errno.
+class [[gnu::visibility("default")]] blocking_region {
+  public:
+    enum class kind : std::uint8_t {
+        may_block,
+        is_long,  // the P is handed on at once
+    };
+    explicit blocking_region(kind k = kind::may_block) noexcept { enter(k); }
+    ~blocking_region() {
+        if (m_ != nullptr) leave();
+    }
+    blocking_region(const blocking_region&) = delete;
+    blocking_region& operator=(const blocking_region&) = delete;
+
+  private:
+    void enter(kind k) noexcept;
+    void leave() noexcept;
+    void* m_ = nullptr;  // null: no effect
+};
+}  // namespace detail
+
+// Calls f, which may block its thread (a system call, foreign code), and returns what it returns.
+// The other goroutines go on meanwhile: where f takes more than a few tens of microseconds, its P
+// is given to another thread. f runs, and the goroutine goes on, on the same thread. Within f, what
+// blocks in this library blocks the thread, as on foreign threads.
+template <class F>
+decltype(auto) blocking(F&& f) {
+    detail::blocking_region region;
+    return std::invoke(std::forward<F>(f));
+}
 
 // Calls f() where at least 64 KB of stack are left, and returns what it returns: on this stack if
 // it has them, else on a segment. For deep code that was not compiled for growing stacks and is not

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// What idle.cc, bound.cc and procs.cc share: Ps and Ms that change hands.
+#pragma once
+
+#include "runtime/sched.h"
+
+namespace pirn::rt {
+
+// The idle list. s->mu is held. `wanted`: rather this one, if it is there; null: any.
+p* pop_idle_p(sched* s, const p* wanted);
+void push_idle_p(sched* s, p* pp);
+// The M has the P from here on.
+void take_p(m* mp, p* pp);
+// Gives an M to pp, which is on no list; with a spinner's place or without. Takes s->mu over and
+// lets it go.
+void hand_over(sched* s, p* pp, bool spinning);
+// What is runnable at hand: the M's own P's queue, the global one, timers, network.
+qnode* look_at_hand(m* mp);
+
+// bound.cc
+
+// The next of an M that runs one goroutine only: that one, with a P. Null: the M has to end, or is
+// free of it (bound_g is null then).
+qnode* await_bound(m* mp);
+// mp has taken a goroutine off a queue that belongs to another M: that one gets the P, if it waits
+// for it already.
+void give_p_to_bound(m* mp, g* gp);
+
+}  // namespace pirn::rt

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+// Goroutines that do not give way by themselves are made to: at a check of the stack, and by a
+// signal where there is none; and keep their thread, their registers and what they hold.
+#include <catch2/catch.hpp>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include <unistd.h>
+
+#include <pirn/runtime.h>
+#include <pirn/sleep.h>
+
+#include "test/support/fixture.h"
+
+#if defined(PIRN_SPLIT) && !defined(PIRN_ASAN) && !defined(PIRN_TSAN)
+
+using namespace std::chrono_literals;
+using pirn::test::on_procs;
+using clock_type = std::chrono::steady_clock;
+
+namespace {
+
+std::atomic<bool> stop_hogs{false};
+std::atomic<std::uint64_t> work{0};
+
+// Has a check at its entry: a call and a frame.
+[[gnu::noinline]] std::uint64_t step(std::uint64_t n) {
+    volatile std::uint64_t frame[64];
+    frame[n % 64] = n;
+    asm volatile("" ::: "memory");
+    return frame[n % 64] * 3 + 1;
+}
+
+// No call, hence no check.
+[[gnu::noinline]] std::uint64_t burn_without_calls() {
+    std::uint64_t n = 1;
+    while (!stop_hogs.load(std::memory_order_relaxed)) n = n * 6364136223846793005u + 1;
+    return n;
+}
+
+[[gnu::noinline]] std::uint64_t burn_with_calls() {
+    std::uint64_t n = 1;
+    while (!stop_hogs.load(std::memory_order_relaxed)) n = step(n);
+    return n;
+}
+
+// Starts `hogs` of them and returns what f returned; they end afterwards.
+template <class Hog, class F>
+void among_hogs(int procs, pirn::preemption preempt, int hogs, Hog hog, F f) {
+    stop_hogs = false;
+    std::atomic<int> ended{0};
+    pirn::run(
+        [&] {
+            for (int i = 0; i < hogs; ++i) {
+                pirn::go([&] {
+                    work += hog();
+                    ++ended;
+                });
+            }
+            f();
+            stop_hogs = true;
+            while (ended < hogs) pirn::sleep_for(1ms);
+        },
+        {.procs = procs, .preempt = preempt});
+}
+
+std::chrono::nanoseconds latest_of_sleeps(int n) {
+    std::chrono::nanoseconds latest{0};
+    for (int i = 0; i < n; ++i) {
+        const auto due = clock_type::now() + 1ms;
+        pirn::sleep_until(due);
+        latest = std::max<std::chrono::nanoseconds>(latest, clock_type::now() - due);
+    }
+    return latest;
+}
+
+}  // namespace
+
+TEST_CASE("G12 a hog with no calls does not block others", "[preempt]") {
+    on_procs([](int procs) {
+        int turns = 0;
+        among_hogs(procs, pirn::preemption::full, 2 * procs, burn_without_calls, [&] {
+            for (; turns < 20; ++turns) pirn::sleep_for(1ms);
+        });
+        REQUIRE(turns == 20);
+    });
+}
+
+TEST_CASE("G12 cooperative: a hog that calls gives way at a check", "[preempt]") {
+    on_procs([](int procs) {
+        int turns = 0;
+        among_hogs(procs, pirn::preemption::cooperative, 2 * procs, burn_with_calls, [&] {
+            for (; turns < 20; ++turns) pirn::sleep_for(1ms);
+        });
+        REQUIRE(turns == 20);
+    });
+}
+
+TEST_CASE("hogs share the Ps evenly", "[preempt]") {
+    on_procs([](int procs) {
+        constexpr int k_hogs = 4;
+        std::array<std::atomic<std::uint64_t>, k_hogs> rounds{};
+        pirn::run(
+            [&] {
+                for (auto& mine : rounds) {
+                    pirn::go([&mine] {
+                        for (;;) mine.store(mine.load(std::memory_order_relaxed) + 1,
+                                            std::memory_order_relaxed);
+                    });
+                }
+                pirn::sleep_for(400ms);
+            },
+            {.procs = procs});
+        for (auto& mine : rounds) REQUIRE(mine > 0u);
+    });
+}
+
+TEST_CASE("off: a hog keeps its P", "[preempt]") {
+    // With one P and no preemption the sleeper has to wait until the hog ends by itself.
+    std::atomic<bool> slept{false};
+    bool slept_before_end = true;
+    pirn::run(
+        [&] {
+            pirn::go([&] {
+                pirn::sleep_for(1ms);
+                slept = true;
+            });
+            pirn::yield();
+            const auto end = clock_type::now() + 100ms;
+            while (clock_type::now() < end) {}
+            slept_before_end = slept;
+        },
+        {.procs = 1, .preempt = pirn::preemption::off});
+    REQUIRE_FALSE(slept_before_end);
+}
+
+TEST_CASE("a timer that is due does not wait for a hog's slice", "[preempt]") {
+    on_procs([](int procs) {
+        // The best of several: the machine has other things to do as well.
+        std::chrono::nanoseconds best{1h};
+        among_hogs(procs, pirn::preemption::full, 2 * procs, burn_without_calls, [&] {
+            for (int i = 0; i < 20; ++i) best = std::min(best, latest_of_sleeps(1));
+        });
+        REQUIRE(best < 5ms);
+    });
+}
+
+TEST_CASE("a goroutine that is made to give way stays on its thread", "[preempt]") {
+    on_procs([](int procs) {
+        std::atomic<int> moved{0}, errnos{0}, checks{0};
+        among_hogs(procs, pirn::preemption::full, 2 * procs,
+                   [&] {
+                       const auto mine = ::gettid();
+                       errno = 1234;
+                       int* const where = &errno;
+                       while (!stop_hogs.load(std::memory_order_relaxed)) {
+                           if (::gettid() != mine) ++moved;
+                           if (errno != 1234 || where != &errno) ++errnos;
+                           ++checks;
+                       }
+                       return std::uint64_t{0};
+                   },
+                   [] { pirn::sleep_for(150ms); });
+        REQUIRE(moved == 0);
+        REQUIRE(errnos == 0);
+        REQUIRE(checks > 0);
+    });
+}
+
+TEST_CASE("no register is lost where a signal makes a goroutine give way", "[preempt]") {
+    on_procs([](int procs) {
+        std::atomic<int> wrong{0};
+        among_hogs(procs, pirn::preemption::full, 3 * procs,
+                   [&] {
+                       // Sums that keep general and vector registers busy, computed over and over.
+                       auto sums = [] {
+                           std::array<std::uint64_t, 12> a{};
+                           std::array<double, 12> d{};
+                           for (std::uint64_t i = 0; i < 20'000; ++i) {
+                               for (std::size_t k = 0; k < a.size(); ++k) {
+                                   a[k] = a[k] * 31 + i + k;
+                                   d[k] = d[k] * 0.5 + static_cast<double>(a[k] >> 40);
+                               }
+                           }
+                           double sum = 0;
+                           for (std::size_t k = 0; k < a.size(); ++k)
+                               sum += d[k] + static_cast<double>(a[k] & 0xffff);
+                           return sum;
+                       };
+                       const double first = sums();
+                       while (!stop_hogs.load(std::memory_order_relaxed)) {
+                           if (sums() != first) ++wrong;
+                       }
+                       return std::uint64_t{0};
+                   },
+                   [] { pirn::sleep_for(200ms); });
+        REQUIRE(wrong == 0);
+    });
+}
+
+TEST_CASE("no goroutine gives way while an exception is on its way", "[preempt]") {
+    on_procs([](int procs) {
+        struct slow {
+            ~slow() {
+                const auto end = clock_type::now() + 15ms;
+                while (clock_type::now() < end) {}
+                seen = std::uncaught_exceptions();
+            }
+            int& seen;
+        };
+        std::atomic<int> right{0};
+        among_hogs(procs, pirn::preemption::full, 2 * procs, burn_without_calls, [&] {
+            for (int i = 0; i < 4; ++i) {
+                int seen = 0;
+                try {
+                    slow s{seen};
+                    throw std::runtime_error("x");
+                } catch (const std::runtime_error&) {
+                    if (seen == 1 && std::uncaught_exceptions() == 0) ++right;
+                }
+            }
+        });
+        REQUIRE(right == 4);
+    });
+}
+
+TEST_CASE("a run ends while goroutines wait to go on", "[preempt]") {
+    on_procs([](int procs) {
+        for (int i = 0; i < 5; ++i) {
+            stop_hogs = false;
+            pirn::run(
+                [&] {
+                    for (int k = 0; k < 4 * procs; ++k) pirn::go(burn_without_calls);
+                    pirn::sleep_for(25ms);
+                },
+                {.procs = procs});
+        }
+        SUCCEED();
+    });
+}
+
+TEST_CASE("checkpoint gives way when asked", "[preempt]") {
+    bool slept = false;
+    pirn::run(
+        [&] {
+            pirn::go([&] {
+                pirn::sleep_for(1ms);
+                slept = true;
+            });
+            pirn::yield();
+            while (!slept) pirn::checkpoint();
+        },
+        {.procs = 1, .preempt = pirn::preemption::off});
+    REQUIRE(slept);
+}
+
+#endif
