@@ -81,8 +81,8 @@ extern "C" {
 extern constinit thread_local growing_thread* __pirn_thread [[gnu::tls_model("initial-exec")]];
 // Called by morestack, on the thread's own stack with every register saved, to put a segment with
 // room for `bytes` in front of the thread's cache: for a call of `callee` (or where its body
-// begins) that returns to `site`. Does not return where that cannot be had. Also called when hops_left has run out, and where the limit word
-// was k_give_way.
+// begins) that returns to `site`. Does not return where that cannot be had. Also called when
+// hops_left has run out, and where the limit word was k_give_way.
 extern void (*__pirn_add_segment)(std::size_t bytes, const void* site, const void* callee);
 // Called where alloca has taken the stack pointer to `sp`, below the limit. Does not return.
 extern void (*__pirn_alloca_report)(const void* sp);
