@@ -97,7 +97,9 @@ _Unwind_Reason_Code stop_at_first_frame(int, _Unwind_Action actions, _Unwind_Exc
     PIRN_PLAIN();
     if ((actions & _UA_END_OF_STACK) == 0) return _URC_NO_REASON;
     arch::set_limit(0);
-    arch::__pirn_restart_on(self()->cur()->hi(), end_unwound, exception);
+    g* gp = self()->cur();
+    base::san_forget_frames(gp->lo, static_cast<std::size_t>(gp->hi() - gp->lo));
+    arch::__pirn_restart_on(gp->hi(), end_unwound, exception);
 }
 
 }  // namespace

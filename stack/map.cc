@@ -13,6 +13,7 @@
 
 #include "runtime/base/atomic.h"
 #include "runtime/base/check.h"
+#include "runtime/base/sanitizer.h"
 #include "stack/stack.h"
 
 namespace pirn::stack {
@@ -106,6 +107,8 @@ void drop_pages(std::byte* start, std::size_t bytes) {
 }
 
 void unmap_region(std::byte* start, std::size_t bytes) {
+    // Here, for whoever is given these addresses next: a region of records, the program's own mmap.
+    base::san_forget_frames(start, bytes);
     if (::munmap(start, bytes) != 0) base::fatalf("stack: munmap failed: errno %d", errno);
 }
 

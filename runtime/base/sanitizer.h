@@ -47,6 +47,14 @@ struct san_fiber {
 #endif
 };
 
+// Memory that was a stack and is something else from here on: frames that were left without
+// returning have marked parts of it as not to be touched.
+inline void san_forget_frames([[maybe_unused]] const void* start,
+                              [[maybe_unused]] std::size_t bytes) {
+#ifdef PIRN_ASAN
+    __asan_unpoison_memory_region(start, bytes);
+#endif
+}
 // The stack of the calling thread itself.
 inline void san_adopt_thread([[maybe_unused]] san_fiber& f) {
 #ifdef PIRN_TSAN
@@ -60,8 +68,8 @@ inline void san_create([[maybe_unused]] san_fiber& f, [[maybe_unused]] const voi
     f.bottom = bottom;
     f.size = size;
     f.fake_stack = nullptr;
-    __asan_unpoison_memory_region(bottom, size);
 #endif
+    san_forget_frames(bottom, size);
 #ifdef PIRN_TSAN
     if (f.fiber == nullptr) f.fiber = __tsan_create_fiber(0);
 #endif

@@ -96,7 +96,7 @@ GROWTH_SUBJECT("parking: in destructors, also of frames that are unwound") {
     std::atomic<int> sum{0};
     growth::crowd all;
     for (int i = 0; i < 4; ++i) {
-        all.start([&] {
+        all.start([&, i] {
             at_depth(i, [&] { const parks_at_end p(numbers, sum); });
             try {
                 parks_while_unwinding(20, numbers, sum);

@@ -15,13 +15,16 @@ int main() {
     struct sigaction mine {};
     mine.sa_handler = handler;
     ::sigaction(SIGSEGV, &mine, nullptr);
+    stack_t stack_before{}, stack_after{};
+    ::sigaltstack(nullptr, &stack_before);
     std::printf("before\n");
     const int status = pirn::run([] { return 5; });
     std::printf("after\n");
     struct sigaction now {};
     ::sigaction(SIGSEGV, nullptr, &now);
-    stack_t alternate{};
-    ::sigaltstack(nullptr, &alternate);
-    if (now.sa_handler != handler || (alternate.ss_flags & SS_DISABLE) == 0) return 1;
+    ::sigaltstack(nullptr, &stack_after);
+    if (now.sa_handler != handler || stack_after.ss_flags != stack_before.ss_flags ||
+        stack_after.ss_sp != stack_before.ss_sp)
+        return 1;
     return status;
 }
