@@ -11,7 +11,8 @@
 //  6. m0 leaves its loop too; nobody new gets a hold of the run from outside, and those who have
 //     one (foreign threads, which may be starting an M) are waited for
 //  7. sysmon ends; m0 joins the other Ms, until there are no more; one that stays away for more
-//     than 10 ms is left behind, and with it all it may touch: Ps, stacks, the run's object
+//     than 10 ms is left behind, and with it all it may touch: Ps, the run's object; from then on
+//     no stack is unmapped at the end of a run
 //  8. parked goroutines are taken off the queues they wait on, timers are forgotten
 //  9. stacks are unmapped, Ps and Ms freed, handlers restored
 #include <cerrno>
@@ -250,20 +251,21 @@ void drop_parked(stack::block* b, void*) {
     gp->waiting = nullptr;
 }
 
-void free_p(p* pp) {
+void free_p(p* pp, bool keep_stacks) {
+    if (keep_stacks) pp->stacks.drain();
     pp->records.drain();
     base::deallocate(pp->timers.items);
     base::destroy(pp);
 }
 
-void free_run(sched* s) {
+void free_run(sched* s, bool keep_stacks) {
     while (m* mp = s->all_ms) {
         s->all_ms = mp->next_all;
         base::destroy(mp);
     }
     for (auto& slot : s->ps) {
         p* pp = slot.load(std::memory_order_relaxed);  // nobody else is left
-        if (pp != nullptr) free_p(pp);
+        if (pp != nullptr) free_p(pp, keep_stacks);
     }
     base::destroy(s);
     release_records();
@@ -287,12 +289,19 @@ void clean_up(sched* s) {
     restore_preemption();
     restore_signal_handlers();
     base::set_fatal_hook(nullptr);
-    if (!all_joined) return;  // a straggler may touch all of it
-    stack::for_each_block([](stack::block* b, void*) { stack::drop_segments(*b); }, nullptr);
+    // A straggler, also of an earlier run, may touch any stack that was in use then.
+    static bool left_behind = false;
+    if (!all_joined) {
+        left_behind = true;
+        return;  // nor is anything else of its run given back
+    }
     if (stackstat_on) report_stackstat();
-    stack::release_segments();
-    stack::release_all();
-    free_run(s);
+    if (!left_behind) {
+        stack::for_each_block([](stack::block* b, void*) { stack::drop_segments(*b); }, nullptr);
+        stack::release_segments();
+        stack::release_all();
+    }
+    free_run(s, left_behind);
 }
 
 }  // namespace

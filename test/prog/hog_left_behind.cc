@@ -2,6 +2,8 @@
 // EXPECT status 3
 // EXPECT stdout: again
 // The end of a run does not wait for a goroutine that never comes to a check; a next run works.
+// The one left behind keeps what it may touch: its stack, to begin with.
+#include <atomic>
 #include <cstdio>
 
 #include <unistd.h>
@@ -9,18 +11,26 @@
 #include <pirn/runtime.h>
 #include <pirn/sleep.h>
 
+static std::atomic<long> rounds{0};
+
+[[gnu::noinline]] static void spin() {
+    volatile char mine[4096];
+    for (unsigned i = 0;; ++i) {
+        mine[i % sizeof mine] = 1;
+        if (i % sizeof mine == 0) ++rounds;
+    }
+}
+
 int main() {
     pirn::run([] {
-        static volatile bool spins = false;
         pirn::go([] {
             // Not on the thread that called run: that one has to come back to return from it.
             while (::gettid() == ::getpid()) pirn::sleep_for(std::chrono::microseconds(100));
-            spins = true;
-            for (;;) asm volatile("");
+            spin();
         });
-        while (!spins) pirn::sleep_for(std::chrono::milliseconds(1));
+        while (rounds == 0) pirn::sleep_for(std::chrono::milliseconds(1));
     }, {.procs = 2});
-    return pirn::run([] {
+    const int status = pirn::run([] {
         int n = 0;
         pirn::go([&] { n = 3; });
         while (n == 0) pirn::yield();
@@ -28,4 +38,7 @@ int main() {
         std::fflush(stdout);
         return n;
     }, {.procs = 1});
+    const long before = rounds;
+    while (rounds < before + 2) ::usleep(100);
+    return status;
 }
