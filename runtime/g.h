@@ -17,6 +17,7 @@
 namespace pirn::rt {
 
 struct m;
+struct local_table;
 using detail::qnode;
 using detail::spawn_record;
 
@@ -56,6 +57,7 @@ struct alignas(base::k_cache_line_bytes) g final : stack::block, qnode {
     std::uint32_t thread_locks = 0;    // lock_os_thread's nesting, and others'
     std::uint32_t os_locks = 0;        // OS mutexes that it holds: not preempted then
     waiter* waiting = nullptr;         // its wait record while parked, if it can be dropped
+    local_table* locals = nullptr;     // its goroutine_locals (locals.cc); null: none yet
     std::uint64_t id = 0;
     // From its spawn record, for dumps.
     const void* entry = nullptr;

@@ -33,6 +33,7 @@
 #include "runtime/cpus.h"
 #include "runtime/dump.h"
 #include "runtime/growth.h"
+#include "runtime/locals.h"
 #include "runtime/netpoll.h"
 #include "runtime/sched.h"
 #include "runtime/self.h"
@@ -173,6 +174,7 @@ void invoke_main(spawn_record* r) {
     mp->cur()->is_main = true;
     detail::free_record(r);
     call.fn(call.arg);
+    if (self()->cur()->locals != nullptr) end_locals();
     end_run(self()->owner);
 }
 

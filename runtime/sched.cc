@@ -31,6 +31,7 @@
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
 #include "runtime/dump.h"
+#include "runtime/locals.h"
 #include "runtime/netpoll.h"
 #include "runtime/self.h"
 #include "runtime/stackstat.h"
@@ -262,6 +263,10 @@ struct target {
 // next in line is one that fits; else does not return.
 spawn_record* finish() {
     m* mp = self();
+    if (mp->cur()->locals != nullptr) [[unlikely]] {
+        end_locals();
+        mp = self();
+    }
     g* gp = mp->cur();
     p* pp = mp->cpu;
     pp->finished.add();
@@ -295,6 +300,7 @@ void goroutine_entry(void* word) {
 }
 
 void goroutine_end() {
+    if (self()->cur()->locals != nullptr) end_locals();
     m* mp = self();
     mp->cpu->finished.add();
     if (is_bound(mp->cur())) end_bound(mp, mp->cur());

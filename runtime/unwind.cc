@@ -85,9 +85,13 @@ void on_swallowed(_Unwind_Reason_Code, _Unwind_Exception*) {
 
 // The end of goexit, on the upper end of the goroutine's own stack.
 void end_unwound(void* exception) {
-    arch::set_limit(self()->cur()->limit);
+    m* mp = self();
+    g* gp = mp->cur();
+    // Segments that it leaves from: what runs from here on runs on the block.
+    while (gp->hops != nullptr) arch::leave_hop(*gp, *mp);
+    arch::set_limit(gp->limit);
     base::destroy(static_cast<_Unwind_Exception*>(exception));
-    self()->cur()->ending = false;
+    gp->ending = false;
     goroutine_end();
 }
 
