@@ -53,6 +53,11 @@ base::atomic<bool> occupied{false};
 base::atomic<sched*> current{nullptr};
 base::atomic<std::uint32_t> holders{0};
 
+[[noreturn]] void report_too_many(int max_threads) {
+    base::report("runtime: program exceeds %d-thread limit\n", max_threads);
+    base::fatal("thread exhaustion");
+}
+
 constexpr std::int64_t k_straggler_ns = 10'000'000;
 constexpr std::size_t k_main_stack_bytes = 8u << 20;  // as a thread's: it is the program's main
 
@@ -61,11 +66,17 @@ m* make_m(sched* s) {
     mp->owner = s;
     mp->random = base::rand(reinterpret_cast<std::uintptr_t>(mp) ^
                             static_cast<std::uint64_t>(base::now_ns()));
-    lock_guard hold(s->mu);
-    mp->id = s->next_m_id++;
-    mp->next_all = s->all_ms;
-    s->all_ms = mp;
-    ++s->m_count;
+    s->mu.acquire();
+    const int most = s->opts.max_threads;
+    const bool fits = s->m_count < most;
+    if (fits) {
+        mp->id = s->next_m_id++;
+        mp->next_all = s->all_ms;
+        s->all_ms = mp;
+        ++s->m_count;
+    }
+    s->mu.release();
+    if (!fits) report_too_many(most);
     return mp;
 }
 
@@ -334,10 +345,6 @@ p* make_p(sched* s, std::uint32_t id) {
 }
 
 m* start_m(sched* s, p* pp, bool spinning) {
-    if (s->m_count >= s->opts.max_threads) {
-        base::report("runtime: program exceeds %d-thread limit\n", s->opts.max_threads);
-        base::fatal("thread exhaustion");
-    }
     m* mp = make_m(s);
     mp->handed = pp;
     mp->handed_spinning = spinning;
@@ -415,6 +422,19 @@ int maxprocs(int n) {
     if (n > int{k_max_procs}) n = int{k_max_procs};
     change_procs(s, static_cast<std::uint32_t>(n));
     if (mp != nullptr && mp->cpu != nullptr) see_other_ps(mp->cpu);
+    return before;
+}
+
+int set_max_threads(int n) {
+    sched_ref run;
+    sched* s = run.get();
+    if (s == nullptr) throw panic("set_max_threads outside any runtime");
+    s->mu.acquire();
+    const int before = s->opts.max_threads;
+    s->opts.max_threads = n;
+    const bool too_many = s->m_count > n;
+    s->mu.release();
+    if (too_many) report_too_many(n);
     return before;
 }
 

@@ -17,7 +17,7 @@ inline constexpr std::int64_t k_timer_grace_ns = 250'000;
 inline m* const k_poller_taken = reinterpret_cast<m*>(1);
 
 struct sched {
-    options opts;
+    options opts;               // max_threads: guarded by mu
     lock procs_mu{lock_rank::run};   // one maxprocs at a time
 
     lock mu{lock_rank::sched};

@@ -365,6 +365,11 @@ class goroutine_local {
 // The number of Ps; n > 0 sets it. Returns the former setting. May be called at any time.
 int maxprocs(int n = 0);
 
+// How many threads the runtime may have, options::max_threads at first; returns the former number.
+// A program that needs more, at once or later, ends with "runtime: program exceeds N-thread limit"
+// and status 2. Throws panic outside any runtime.
+int set_max_threads(int n);
+
 // CPUs this process may use, by its affinity mask at the start.
 int num_cpu();
 
