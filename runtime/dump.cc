@@ -82,8 +82,11 @@ void dump_block(stack::block* b, void* arg) {
     }
     print(a->fd, "\n");
     print_goroutine_header(a->fd, gp, state);
-    if (gp->status.load(std::memory_order_relaxed) == g_status::waiting)
+    const g_status status = gp->status.load(std::memory_order_relaxed);
+    if (status == g_status::waiting)
         print_parked_frames(a->fd, gp);
+    else if (status == g_status::running)
+        print(a->fd, "    running on another thread: frames cannot be had\n");
     print_created_by(a->fd, gp);
 }
 

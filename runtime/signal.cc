@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Handlers for faults and SIGPIPE.
+// Handlers for faults, SIGPIPE and SIGQUIT.
 #include "runtime/signal.h"
 
 #include <csignal>
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include "runtime/base/check.h"
 #include "runtime/dump.h"
@@ -76,6 +77,48 @@ void on_sigpipe(int number, siginfo_t* info, void* context) {
     pass_on(number, info, context);
 }
 
+// All goroutines, and the end. The thread may have been interrupted anywhere, with a lock that the
+// dump needs in its hands, and others run on: a dump that is stuck, or that follows a stack which
+// is no more as it was, ends the process too, after what it has said.
+void on_quit(int, siginfo_t*, void*) {
+    constexpr unsigned k_longest_s = 10;
+    struct sigaction end_now {};
+    end_now.sa_handler = [](int) { ::_exit(2); };
+    sigset_t heard;
+    ::sigemptyset(&heard);
+    for (const int number : {SIGSEGV, SIGBUS, SIGALRM}) {
+        ::sigaction(number, &end_now, nullptr);
+        ::sigaddset(&heard, number);
+    }
+    ::pthread_sigmask(SIG_UNBLOCK, &heard, nullptr);
+    ::alarm(k_longest_s);
+    base::report("SIGQUIT: quit\n");
+    dump_all(STDERR_FILENO);
+    base::die();
+}
+
+struct sigaction quit_before {};
+bool quit_installed = false;
+
+// Only in place of the default: a program that has a handler of its own, or ignores it, knows why.
+void install_quit_handler() {
+    if (::sigaction(SIGQUIT, nullptr, &quit_before) != 0 || quit_before.sa_handler != SIG_DFL)
+        return;
+    struct sigaction act {};
+    act.sa_sigaction = on_quit;
+    act.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+    ::sigemptyset(&act.sa_mask);
+    quit_installed = ::sigaction(SIGQUIT, &act, nullptr) == 0;
+}
+
+// Unless the program has installed its own meanwhile.
+void restore_quit_handler() {
+    struct sigaction now {};
+    if (quit_installed && ::sigaction(SIGQUIT, nullptr, &now) == 0 && now.sa_sigaction == on_quit)
+        ::sigaction(SIGQUIT, &quit_before, nullptr);
+    quit_installed = false;
+}
+
 void describe_overflow(const stack::block& b) {
     const auto& gp = static_cast<const g&>(b);
     char entry[512];
@@ -98,9 +141,11 @@ void install_signal_handlers() {
         ::sigemptyset(&act.sa_mask);
         a.installed = ::sigaction(a.number, &act, &a.before) == 0;
     }
+    install_quit_handler();
 }
 
 void restore_signal_handlers() {
+    restore_quit_handler();
     for (saved_action& a : actions) {
         if (a.installed) ::sigaction(a.number, &a.before, nullptr);
         a.installed = false;
