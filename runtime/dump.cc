@@ -202,10 +202,13 @@ stats runtime_stats() {
         // ORD(ps): acquire; pairs with the release in make_p.
         p* pp = slot.load(std::memory_order_acquire);
         if (pp == nullptr) break;
-        r.spawns += pp->spawned.get();
-        r.switches += pp->switches.get();
-        r.steals += pp->steals.get();
-        r.timers_fired += pp->fired.get();
+        proc_stats& one = r.per_proc.emplace_back();
+        r.spawns += one.spawns = pp->spawned.get();
+        r.switches += one.switches = pp->switches.get();
+        r.parks += one.parks = pp->parks.get();
+        r.steals += one.steals = pp->steals.get();
+        r.timers_fired += one.timers_fired = pp->fired.get();
+        one.queued = pp->queue.size();
     }
     r.wakeups = s->wakeups.load(std::memory_order_relaxed);
     r.polls = s->polls.load(std::memory_order_relaxed);

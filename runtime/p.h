@@ -60,7 +60,7 @@ struct alignas(base::k_cache_line_bytes) p {
     stack::cache stacks;
     record_cache records;
     std::uint64_t next_id = 0, end_id = 0;  // goroutine ids, taken in batches
-    counter spawned, finished, switches, steals, fired, calls;
+    counter spawned, finished, switches, parks, steals, fired, calls;
 
     // Thieves may look at the queue: set once the P is not alone.
     base::atomic<bool> stealable{false};

@@ -391,6 +391,7 @@ void parker::park(void (*unlock)(void*), void* arg, wait_reason reason, waiter* 
     PIRN_ASSERT(mp->cur() == gp);
     gp->reason = reason;
     gp->waiting = waiting;
+    mp->cpu->parks.add();
     set_status(gp, g_status::running, g_status::waiting);
     if (unlock != nullptr) {
         mp->after = after_switch::unlock;

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace pirn {
 
@@ -14,11 +15,22 @@ std::uint64_t goroutine_id();
 // caller's own frames are shown. Goroutines that run meanwhile may be shown in a past state.
 void dump_goroutines(int fd);
 
-// Counters since the run began, summed over the Ps; each is exact when nothing runs.
-struct stats {
+// Counters of one P since the run began. Each is exact when nothing runs.
+struct proc_stats {
     std::uint64_t spawns = 0;          // go calls
     std::uint64_t switches = 0;        // times a goroutine was given the CPU
+    std::uint64_t parks = 0;           // times a goroutine went to sleep
     std::uint64_t steals = 0;          // goroutines taken from another P
+    std::uint64_t timers_fired = 0;
+    std::size_t queued = 0;            // goroutines that wait for this P now
+};
+
+// In all: the sums over the Ps, and what belongs to none.
+struct stats {
+    std::uint64_t spawns = 0;          // also by foreign threads
+    std::uint64_t switches = 0;
+    std::uint64_t parks = 0;
+    std::uint64_t steals = 0;
     std::uint64_t wakeups = 0;         // idle threads woken for work
     std::uint64_t timers_fired = 0;
     std::uint64_t polls = 0;           // epoll_wait calls
@@ -29,6 +41,7 @@ struct stats {
     std::size_t stack_bytes = 0;       // address space of all stacks and segments
     std::uint64_t hops = 0;            // calls that went on on a segment
     std::size_t stacks_max = 0;        // how many guarded stacks fit; 0: no limit but memory
+    std::vector<proc_stats> per_proc;  // of every P there ever was in this run, by its number
 };
 stats runtime_stats();
 
