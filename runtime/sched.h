@@ -7,6 +7,7 @@
 #include "runtime/base/list.h"
 #include "runtime/m.h"
 #include "runtime/p.h"
+#include "runtime/trace.h"
 
 namespace pirn::rt {
 
@@ -58,7 +59,7 @@ struct sched {
     base::atomic<bool> sysmon_ends{false};
     pthread_t sysmon_thread{};
     base::atomic<int> sysmon_tid{0};
-
+    trace_state trace;
     m* m0 = nullptr;
     base::atomic<bool> main_exited{false};  // main left by goexit
 };
