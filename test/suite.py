@@ -94,7 +94,7 @@ WAYS = [
 # Not among the default ones.
 SANITIZERS = [
     way(name, "g++", ["--buildtype=debugoptimized", f"-Db_sanitize={sanitizer}"],
-        {"mimalloc": "enabled"}, slower=10, without="test/arch")
+        {"mimalloc": "auto"}, slower=10, without="test/arch")
     for name, sanitizer in (("asan", "address"), ("tsan", "thread"), ("ubsan", "undefined"))
 ]
 

@@ -191,7 +191,7 @@ GROWTH_SUBJECT("frames: over-aligned") {
 
 GROWTH_SUBJECT("frames: recursion 20,000 and 100,000 deep") {
     EXPECT(recursion(20'000) == 20'000);
-    for (int i = 0; i < 3; ++i) EXPECT(recursion(100'000) == 100'000);
+    for (int i = 0; i < 3; ++i) EXPECT(recursion(growth::k_deepest) == growth::k_deepest);
     EXPECT(recursion_of<200>(20'000) == 20'000);
     EXPECT(recursion_of<10'000>(500) == 500);
     EXPECT(recursion_of<100'000>(60) == 60);

@@ -14,6 +14,8 @@
 #include <pirn/runtime.h>
 #include <pirn/sync.h>
 
+#include "runtime/base/sanitizer.h"
+
 // A function that is really called, with its arguments where the calling convention puts them.
 #ifdef __clang__
 #define GROWTH_OPAQUE [[gnu::noinline]]
@@ -22,6 +24,10 @@
 #endif
 
 namespace growth {
+
+// As many calls in each other as any tool takes: ThreadSanitizer's table for those of a stack, tail
+// calls included, has room for 64 K.
+inline constexpr int k_deepest = pirn::base::k_under_tsan ? 50'000 : 100'000;
 
 // The first check of a subject that failed. From any goroutine or thread; read when they are gone.
 class verdict {
