@@ -32,6 +32,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/cpus.h"
 #include "runtime/dump.h"
+#include "runtime/fork.h"
 #include "runtime/growth.h"
 #include "runtime/locals.h"
 #include "runtime/netpoll.h"
@@ -333,6 +334,13 @@ sched_ref::~sched_ref() {
     holders.fetch_sub(1, std::memory_order_release);
 }
 
+void forget_run() {
+    // Relaxed: there is one thread.
+    current.store(nullptr, std::memory_order_relaxed);
+    holders.store(0, std::memory_order_relaxed);
+    occupied.store(false, std::memory_order_relaxed);
+}
+
 p* make_p(sched* s, std::uint32_t id) {
     p* pp = base::make<p>();
     pp->owner = s;
@@ -362,7 +370,12 @@ using namespace rt;
 namespace detail {
 
 void run_main(void (*main_fn)(void*), void* arg, const options& o) {
-    if (self() != nullptr) throw panic("run: called from inside a runtime");
+    if (self() != nullptr) {
+        throw panic(self()->owner->abandoned
+                        ? "run: called by a goroutine in the child of a fork: only another thread "
+                          "can have a runtime there"
+                        : "run: called from inside a runtime");
+    }
     // ORD(occupied): acquire; what the last run left. Pairs with the release at the end of this.
     if (occupied.exchange(true, std::memory_order_acquire))
         throw panic("run: a runtime is running already");
@@ -372,6 +385,7 @@ void run_main(void (*main_fn)(void*), void* arg, const options& o) {
     s->procs.store(static_cast<std::uint32_t>(procs < int{k_max_procs} ? procs : int{k_max_procs}),
                    std::memory_order_relaxed);
     look_at_process();
+    watch_forks();
     prepare_stacks();
     start_stackstat();
     stack::prepare_segments(
@@ -416,7 +430,7 @@ int maxprocs(int n) {
     m* mp = self();
     sched_ref run;
     sched* s = mp != nullptr ? mp->owner : run.get();
-    if (s == nullptr) throw panic("maxprocs outside any runtime");
+    if (s == nullptr || s->abandoned) throw panic("maxprocs outside any runtime");
     const int before = static_cast<int>(s->procs.load(std::memory_order_relaxed));
     if (n <= 0 || n == before) return before;
     if (n > int{k_max_procs}) n = int{k_max_procs};

@@ -31,6 +31,7 @@
 
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
+#include "runtime/fork.h"
 #include "runtime/netpoll.h"
 #include "runtime/self.h"
 #include "runtime/sched.h"
@@ -537,6 +538,13 @@ void descriptor_event(io::detail::descriptor* d, std::uint16_t tag, poll_event e
         make_runnable(gp);
         found.push_back(gp);
     }
+}
+
+// Descriptors that are free stay on their list, each change to which is one store.
+void forget_io() {
+    using namespace io::detail;
+    ::new (&free_mu) lock(lock_rank::leaf);
+    parked_count.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace pirn::rt

@@ -19,6 +19,7 @@
 
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
+#include "runtime/fork.h"
 #include "runtime/lock.h"
 #include "runtime/m.h"
 #include "runtime/self.h"
@@ -115,6 +116,9 @@ void grow(local_table* t, std::uint32_t slot) {
 }
 
 }  // namespace
+
+// The list itself is whole: each change to it is one store.
+void forget_local_lock() { ::new (&all.mu) lock(lock_rank::leaf); }
 
 void end_locals() {
     g* gp = current_goroutine();

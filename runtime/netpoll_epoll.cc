@@ -10,6 +10,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
+#include "runtime/fork.h"
 #include "runtime/netpoll.h"
 #include "runtime/sched.h"
 
@@ -23,7 +24,8 @@ struct instance {
     int wakeup = -1;
     base::atomic<bool> no_pwait2{false};
 
-    instance() {
+    instance() { open(); }
+    void open() {
         epoll = ::epoll_create1(EPOLL_CLOEXEC);
         if (epoll < 0) base::fatalf("netpoll: epoll_create1 failed: errno %d", errno);
         wakeup = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -36,8 +38,11 @@ struct instance {
     }
 };
 
+base::atomic<bool> made{false};  // for a fork; relaxed, as nothing else is read by it
+
 instance& the() {
     static instance* const i = new instance;  // never destroyed: descriptors may outlive a run
+    made.store(true, std::memory_order_relaxed);
     return *i;
 }
 
@@ -108,6 +113,15 @@ void poll_net(sched* s, std::int64_t until_ns, base::fifo<qnode>& found) {
                           hangup},
                          found);
     }
+}
+
+// What was registered stays so with the parent's, whose events are the parent's.
+void forget_poller() {
+    if (!made.load(std::memory_order_relaxed)) return;
+    instance& i = the();
+    ::close(i.epoll);
+    ::close(i.wakeup);
+    i.open();
 }
 
 void poll_break() {

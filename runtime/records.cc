@@ -3,6 +3,7 @@
 #include "runtime/records.h"
 
 #include "runtime/base/check.h"
+#include "runtime/fork.h"
 #include "runtime/lock.h"
 #include "stack/map.h"
 
@@ -90,6 +91,7 @@ void unmap_unused(int spared) {
 }  // namespace
 
 void record_cache::refill() {
+    if (closed_) throw panic(k_no_go_in_child);
     lock_guard hold(pool.mu);
     for (std::uint32_t i = 0; i < k_batch; ++i) {
         auto* r = static_cast<spawn_record*>(take());  // new_record makes it one
@@ -123,6 +125,8 @@ void trim_records() {
     lock_guard hold(pool.mu);
     unmap_unused(1);
 }
+
+void forget_records() { ::new (&pool) global; }
 
 void release_records() {
     lock_guard hold(pool.mu);

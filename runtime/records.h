@@ -9,6 +9,10 @@
 
 namespace pirn::rt {
 
+// For a go after a fork, where nothing can run.
+inline constexpr char k_no_go_in_child[] =
+    "go in the child of a fork, where there is no runtime";
+
 // A record and the closure behind it, of the common size.
 inline constexpr std::size_t k_record_bytes = sizeof(spawn_record) + spawn_record::k_inline_bytes;
 
@@ -31,6 +35,8 @@ class record_cache {
         ++count_;
     }
     void drain() { give_batch(count_); }
+    // There will be no more: who asks for one gets a panic.
+    void close() { closed_ = true; }
 
   private:
     static constexpr std::uint32_t k_batch = 128;
@@ -40,6 +46,7 @@ class record_cache {
 
     spawn_record* free_ = nullptr;
     std::uint32_t count_ = 0;
+    bool closed_ = false;
 };
 
 // For threads without a P.

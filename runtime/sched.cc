@@ -31,6 +31,7 @@
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
 #include "runtime/dump.h"
+#include "runtime/fork.h"
 #include "runtime/locals.h"
 #include "runtime/netpoll.h"
 #include "runtime/self.h"
@@ -79,6 +80,7 @@ void set_status(g* gp, g_status from, g_status to) {
 [[gnu::always_inline]] inline qnode* pick_next(p* pp) {
     // Relaxed: a request is seen at one of the next decisions.
     if (--pp->until_check == 0 || pp->attention.load(std::memory_order_relaxed)) [[unlikely]] {
+        if (pp->owner->abandoned) report_no_runtime();
         pp->check_due = true;
         return nullptr;
     }
@@ -504,6 +506,7 @@ spawn_record* new_record(std::size_t bytes, std::size_t align) {
         r->kind = qnode::k_record;
         return r;
     }
+    if (mp != nullptr && mp->owner->abandoned) throw panic(k_no_go_in_child);
     const std::size_t at = (sizeof(spawn_record) + align - 1) / align * align;
     void* memory = base::allocate(at + bytes, align < k_align ? k_align : align);
     auto* r = ::new (memory) spawn_record;

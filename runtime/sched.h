@@ -60,6 +60,7 @@ struct sched {
     pthread_t sysmon_thread{};
     base::atomic<int> sysmon_tid{0};
     trace_state trace;
+    bool abandoned = false;     // in the child of a fork: only its m0 has it, and nothing runs
     m* m0 = nullptr;
     base::atomic<bool> main_exited{false};  // main left by goexit
 };

@@ -15,6 +15,7 @@
 #include "arch/arch.h"
 #include "runtime/base/cacheline.h"
 #include "runtime/base/check.h"
+#include "runtime/fork.h"
 #include "runtime/lock.h"
 #include "runtime/sched.h"
 #include "runtime/self.h"
@@ -113,6 +114,10 @@ bool drop_sleeper(waiter* w) noexcept {
 }
 
 }  // namespace
+
+void forget_sleepers() {
+    for (bucket& b : table) ::new (&b) bucket;
+}
 
 std::uintptr_t sema_park(const void* key, bool (*validate)(void*), void* arg, bool lifo,
                          wait_reason reason, std::int64_t since_ns) {

@@ -134,6 +134,7 @@ void describe_overflow(const stack::block& b) {
 void install_signal_handlers() {
     stack::set_overflow_hook(describe_overflow);
     for (saved_action& a : actions) {
+        if (a.installed) continue;  // in the child of a fork
         struct sigaction act {};
         act.sa_sigaction = a.number == SIGPIPE ? on_sigpipe : on_fault;
         act.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;

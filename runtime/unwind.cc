@@ -110,7 +110,8 @@ _Unwind_Reason_Code stop_at_first_frame(int, _Unwind_Action actions, _Unwind_Exc
 
 void install_unwind_hooks() {
     arch::set_uncaught_hook(on_uncaught);
-    terminate_before = std::set_terminate(on_terminate);
+    // It is there already in the child of a fork.
+    if (std::get_terminate() != on_terminate) terminate_before = std::set_terminate(on_terminate);
 }
 
 void restore_unwind_hooks() {

@@ -289,6 +289,16 @@ bool trim() {
     return g.counts.mapped_bytes != before;
 }
 
+void forget_blocks() {
+    // Other threads may have held the mutex, and left the tables in any state.
+    global& g = the();
+    const layout header = g.header;
+    const char* no_small = g.no_small;
+    ::new (&g) global;
+    g.header = header;
+    g.no_small = no_small;
+}
+
 void release_all() {
     global& g = the();
     std::lock_guard hold(g.mutex);

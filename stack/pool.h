@@ -86,6 +86,9 @@ bool has_surplus();
 // Unmaps the regions whose blocks are all free, but for the first. True: there were some.
 bool trim();
 
+// In the child of a fork: there are no blocks any more, though those that were stay where they are.
+void forget_blocks();
+
 // Unmaps every region. Only when no block is in use and no cache holds one.
 void release_all();
 

@@ -259,6 +259,13 @@ void drop_segments(arch::growth& g) {
     }
 }
 
+void forget_segments() {
+    global& g = the();
+    const growth_options options = g.options;
+    ::new (&g) global;
+    g.options = options;
+}
+
 void release_segments() {
     global& g = the();
     std::lock_guard hold(g.mutex);

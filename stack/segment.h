@@ -61,6 +61,8 @@ segment_stats stats_of_segments();
 
 // Unmaps those that are in no thread's cache and on no goroutine's stack, and forgets the others.
 void release_segments();
+// In the child of a fork: there are no free segments; those that stacks are on stay.
+void forget_segments();
 // Gives back the segments that a goroutine is on, which will not go on.
 void drop_segments(arch::growth& g);
 
