@@ -45,6 +45,7 @@ void strand(m* mp) {
     mp->owner = s;
     mp->cpu = pp;
     mp->spinning = false;
+    mp->bound_g = nullptr;
 }
 
 void in_child() {

@@ -33,6 +33,7 @@
 #include "runtime/cpus.h"
 #include "runtime/dump.h"
 #include "runtime/fork.h"
+#include "runtime/gate.h"
 #include "runtime/growth.h"
 #include "runtime/locals.h"
 #include "runtime/netpoll.h"
@@ -386,6 +387,7 @@ void run_main(void (*main_fn)(void*), void* arg, const options& o) {
                    std::memory_order_relaxed);
     look_at_process();
     watch_forks();
+    open_gates();
     prepare_stacks();
     start_stackstat();
     stack::prepare_segments(

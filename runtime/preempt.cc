@@ -23,6 +23,7 @@
 
 #include "runtime/sched.h"
 #include "runtime/self.h"
+#include "runtime/syscall.h"
 
 extern "C" {
 // The bounds of the section that the library's text lies in; the linker makes them.

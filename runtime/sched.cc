@@ -100,6 +100,7 @@ void adopt(p* pp, g* gp, spawn_record* r) {
     gp->created_at = r->created_at;
     gp->created_by = r->created_by;
     gp->os_locks = 0;
+    gp->os_bindings = 0;
     gp->name = r->name;
     gp->name_bytes = r->name_bytes;
 }

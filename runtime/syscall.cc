@@ -10,7 +10,7 @@
 // A goroutine comes back on the thread that it left, because the code around the region may hold
 // the address of errno or of another thread-local: where its P is gone the M waits for one
 // (bound.cc).
-#include <pirn/runtime.h>
+#include "runtime/syscall.h"
 
 #include "runtime/base/clock.h"
 #include "runtime/netpoll.h"
@@ -77,12 +77,24 @@ void blocking_region::leave() noexcept {
 
 }  // namespace detail
 
-void lock_os_thread() {
+void lock_os_thread() { bind_thread(); }
+void unlock_os_thread() { unbind_thread(); }
+
+}  // namespace pirn
+
+namespace pirn::rt {
+
+g* current_goroutine() {
+    m* mp = self();
+    return mp != nullptr && mp->cpu != nullptr ? mp->cur() : nullptr;
+}
+
+void bind_thread() {
     m* mp = self();
     if (mp == nullptr || mp->cur() == nullptr) return;
     g* gp = mp->cur();
     if (gp->thread_locks++ != 0) return;
-    gp->kind = detail::qnode::k_bound;
+    gp->kind = qnode::k_bound;
     gp->bound = mp;
     mp->bound_g = gp;
     // Its next decision is the scheduling loop's.
@@ -90,14 +102,14 @@ void lock_os_thread() {
     pp->attention.store(true, std::memory_order_relaxed);
 }
 
-void unlock_os_thread() {
+void unbind_thread() {
     m* mp = self();
     if (mp == nullptr || mp->cur() == nullptr) return;
     g* gp = mp->cur();
     if (gp->thread_locks == 0 || --gp->thread_locks != 0) return;
-    gp->kind = detail::qnode::k_goroutine;
+    gp->kind = qnode::k_goroutine;
     gp->bound = nullptr;
     mp->bound_g = nullptr;
 }
 
-}  // namespace pirn
+}  // namespace pirn::rt

@@ -25,6 +25,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/netpoll.h"
 #include "runtime/sched.h"
+#include "runtime/trace.h"
 
 namespace pirn::rt {
 namespace {
@@ -70,6 +71,7 @@ class watcher {
     bool outside_ = false;      // goroutines wait for any P
     std::int64_t first_timer_ns_ = base::k_never_ns;
     bool timer_due_ = false;    // and nobody gets to it
+    bool traces_ = false;       // schedtrace is on, whatever else there is to do
 };
 
 // Whether the P is where it was; else this is where it is now.
@@ -126,6 +128,7 @@ void watcher::poll(std::int64_t now) {
 }
 
 std::int64_t watcher::look(std::int64_t now) {
+    const std::int64_t trace_ns = trace_sched(s_, now);
     poll(now);
     watched_ = s_->poller.load(std::memory_order_relaxed) != nullptr;
     idle_ = s_->idle_p_count.load(std::memory_order_relaxed) != 0;
@@ -141,7 +144,8 @@ std::int64_t watcher::look(std::int64_t now) {
     }
     timer_due_ = !watched_ && first_timer_ns_ <= now - k_timer_grace_ns;
     if (idle_ && (timer_due_ || outside_)) wake_for_work_slow(s_);
-    std::int64_t next = now + k_slice_ns;
+    std::int64_t next = std::min(now + k_slice_ns, trace_ns);
+    traces_ = trace_ns != base::k_never_ns;
     if (!watched_ && first_timer_ns_ != base::k_never_ns)
         next = std::min(next, std::max(first_timer_ns_ + k_timer_grace_ns, now + k_timer_look_ns));
     for (auto& slot : s_->ps) {
@@ -201,7 +205,7 @@ void watcher::run() {
                              s_->procs.load(std::memory_order_relaxed)
                          ? idle_looks + 1
                          : 0;
-        if (idle_looks > k_idle_looks && everything_idle()) next = base::k_never_ns;
+        if (idle_looks > k_idle_looks && !traces_ && everything_idle()) next = base::k_never_ns;
         if (s_->stopping.load(std::memory_order_relaxed)) continue;
         if (s_->sysmon_wake.sleep(next)) {
             s_->sysmon_wake.clear();

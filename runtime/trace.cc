@@ -51,6 +51,8 @@ unsigned status_number(g_status status) {
         case g_status::idle: return 0;
         case g_status::runnable: return 1;
         case g_status::running: return 2;
+        case g_status::syscall: return 3;
+        case g_status::preempted: return 9;
         case g_status::waiting: return 4;
         case g_status::dead: return 6;
     }
@@ -141,7 +143,8 @@ void add_g(stack::block* b, void* arg) {
     if (gp->in_use == 0) return;
     const g_status status = gp->status.load(std::memory_order_relaxed);
     if (status == g_status::idle || status == g_status::dead) return;
-    const m_line* line = status == g_status::running ? runner_of(*a, gp) : nullptr;
+    const bool on_m = status == g_status::running || status == g_status::syscall;
+    const m_line* line = on_m ? runner_of(*a, gp) : nullptr;
     const id_or_nil m_id(line != nullptr, line != nullptr ? line->id : 0);
     a->out->add("  G%llu: status=%u(%s) m=%s lockedm=nil\n",
                 static_cast<unsigned long long>(gp->id), status_number(status),
