@@ -8,7 +8,8 @@
 //   morestack.S __pirn_morestack and its entries: a call that does not fit goes on on a segment
 //   frame.h     make_context: the picture of a first frame; resume_point_of: where a parked stack
 //               goes on
-//   cpu.h       pause, cycles, interrupted_sp and _pc, limit and set_limit, shadow_stack_is_on
+//   cpu.h       pause, cycles, interrupted_sp and _pc, limit, set_limit and limit_address,
+//               shadow_stack_is_on
 //
 // and nothing outside arch/ asks which CPU it is. The folder is chosen by the build.
 #pragma once

@@ -175,11 +175,12 @@ bool wait_for_p(m* mp, g* gp) {
         // ORD(stopping): relaxed under mu; wake_all takes mu after it was set.
         if (s->stopping.load(std::memory_order_relaxed)) return false;
         pp = pop_idle_p(s, mp->called_from);
-        if (pp == nullptr) queue_for_p(mp, gp, s->global, s->global_size);
+        if (pp == nullptr) queue_for_p(mp, gp, s->returned, s->returned_size);
     }
     if (pp != nullptr) {
         take_p(mp, pp);
     } else {
+        mp->called_from->attention.store(true, std::memory_order_relaxed);
         // Every P is busy; one that blocks is taken for it, one that computes gives way in time.
         sysmon_by(s, base::now_ns());
         if (!sleep_for_p(mp)) return false;

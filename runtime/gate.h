@@ -7,8 +7,8 @@
 // goes on in an ordinary function, which may hop.
 //
 // It goes straight through where the limit of the stack is 0, as it is on threads that run no
-// goroutine, on g0 and in signal handlers; and for calls made by the library itself, whose code
-// keeps its P in hand.
+// goroutine, on g0 and in signal handlers. The library's own calls go by other names and never
+// come here: its code keeps its P in hand.
 #pragma once
 
 #include <cstddef>
@@ -29,11 +29,6 @@ void have_lock_gates();
 
 // PIRN_DEBUG=gates=0 says no. Written before goroutines run.
 [[gnu::visibility("hidden")]] extern bool gates_are_open;
-
-// Whether a call that returns to `from` is the library's own. A function of the user's that a hop
-// or goroutine_entry called may end in a jump to a gate: then `from` is in morestack or there, which
-// call no gate themselves.
-bool is_own_call(const void* from);
 
 template <class F>
 struct signature;

@@ -24,25 +24,9 @@
 #include "runtime/sched.h"
 #include "runtime/settings.h"
 
-extern "C" {
-// morestack, where calls that hopped return to, lies between these.
-extern const char __pirn_morestack0[];
-extern const char __pirn_morestack[];
-}
-
 namespace pirn::rt {
 
 constinit bool gates_are_open = true;
-
-bool is_own_call(const void* from) {
-    if (!in_runtime_text(from)) return false;
-    const auto at = static_cast<const char*>(from);
-    if (at >= __pirn_morestack0 && at < __pirn_morestack) return false;
-    // Not to the byte: what lies behind it, in sched.cc too, calls no gate either.
-    constexpr std::ptrdiff_t k_entry_bytes = 1024;
-    const auto entry = reinterpret_cast<const char*>(&goroutine_entry);
-    return at < entry || at - entry > k_entry_bytes;
-}
 
 namespace {
 
@@ -152,8 +136,8 @@ constexpr auto number_of_call = [](long number, auto, long operation, auto...) {
 };
 
 template <auto Real, auto ByName, class Blocks, class... A>
-[[gnu::noinline]] auto pass(const void* from, Blocks blocks, A... a) {
-    if (!gates_are_open || is_own_call(from)) return call_real<Real, ByName>(a...);
+[[gnu::noinline]] auto pass(Blocks blocks, A... a) {
+    if (!gates_are_open) return call_real<Real, ByName>(a...);
     const how long_it_takes = blocks(a...);
     if (long_it_takes == how::straight) return call_real<Real, ByName>(a...);
     const blocking_region region(long_it_takes == how::is_long ? blocking_region::kind::is_long
@@ -175,7 +159,7 @@ template <auto Real, auto ByName, class Blocks, class... A>
         PIRN_PLAIN();                                                                 \
         if (arch::limit() == 0) return pirn_real_##name(PIRN_ARGUMENTS_##parameters); \
         return pass<pirn_real_##name, BY_NAME_##need(name)>(                          \
-            __builtin_return_address(0), blocks PIRN_MORE_##parameters);              \
+            blocks PIRN_MORE_##parameters);              \
     }
 #define BY_NAME_large(name) nullptr
 #define BY_NAME_small(name) __pirn_call_##name
@@ -200,7 +184,7 @@ PIRN_GATES_OF_STREAMS(GATE, GATE_AS)
         const result r = arch::limit() == 0                                \
                              ? pirn_real_##function arguments              \
                              : pass<pirn_real_##function, nullptr>(        \
-                                   __builtin_return_address(0), may_block, \
+                                   may_block, \
                                    PIRN_LISTED arguments);                 \
         va_end(list);                                                      \
         return r;                                                          \

@@ -127,17 +127,17 @@ template <class T>
 
 // It is taken, or the try has found something wrong: the function itself says what.
 template <auto Real, class T, class... A>
-[[gnu::noinline]] int take_slow(const void* from, int tried, int errno_before, T* lock, A... a) {
+[[gnu::noinline]] int take_slow(int tried, int errno_before, T* lock, A... a) {
     if (std::is_same_v<T, sem_t>) errno = errno_before;
     int result;
     if (has_taken(lock, tried)) {
         result = tried;
-    } else if (!gates_are_open || is_own_call(from)) {
+    } else if (!gates_are_open) {
         result = call_for_int<Real>(lock, a...);
     } else {
         constexpr bool is_semaphore = std::is_same_v<T, sem_t>;
         const blocking_region region(is_semaphore ? blocking_region::kind::is_long
-                                                  : blocking_region::kind::may_block);
+                                                  : blocking_region::kind::is_lock);
         result = call_for_int<Real>(lock, a...);
     }
     if (has_taken(lock, result)) took(lock);
@@ -171,7 +171,7 @@ template <auto Real, class T, class... A>
             return static_cast<result>(0);                                             \
         }                                                                              \
         return static_cast<result>(take_slow<pirn_real_##name>(                        \
-            __builtin_return_address(0), tried, errno_before PIRN_MORE_##parameters)); \
+            tried, errno_before PIRN_MORE_##parameters)); \
     }
 #define GIVES(name)                                                                             \
     PIRN_REAL(name, #name, decltype(::name));                                                   \
@@ -218,8 +218,8 @@ class initializing {
 // where the function itself is called: if others begin between the look and the call, this P is
 // blocked until they are through, while theirs is free.
 template <auto Real, class Once>
-[[gnu::noinline]] int once_slow(const void* from, Once* once, int* state, void (*init)()) {
-    if (!gates_are_open || is_own_call(from)) return call_for_int<Real>(once, init);
+[[gnu::noinline]] int once_slow(Once* once, int* state, void (*init)()) {
+    if (!gates_are_open) return call_for_int<Real>(once, init);
     for (;;) {
         const int seen = state_of(state);
         if ((seen & (k_once_in_progress | k_once_done)) != k_once_in_progress) break;
@@ -237,9 +237,9 @@ PIRN_REAL(__cxa_guard_acquire, "__cxa_guard_acquire", type::guard_acquire);
 PIRN_REAL(__cxa_guard_release, "__cxa_guard_release", type::guard_end);
 PIRN_REAL(__cxa_guard_abort, "__cxa_guard_abort", type::guard_end);
 
-[[gnu::noinline]] int guard_acquire_slow(const void* from, std::uint64_t* guard) {
+[[gnu::noinline]] int guard_acquire_slow(std::uint64_t* guard) {
     constexpr auto real = pirn_real___cxa_guard_acquire;
-    if (!gates_are_open || is_own_call(from)) return call_real<real>(guard);
+    if (!gates_are_open) return call_real<real>(guard);
     int result;
     {
         const blocking_region region;
@@ -250,9 +250,9 @@ PIRN_REAL(__cxa_guard_abort, "__cxa_guard_abort", type::guard_end);
 }
 
 template <auto Real>
-[[gnu::noinline]] void guard_end_slow(const void* from, std::uint64_t* guard) {
+[[gnu::noinline]] void guard_end_slow(std::uint64_t* guard) {
     call_real<Real>(guard);
-    if (gates_are_open && !is_own_call(from)) gave();
+    if (gates_are_open) gave();
 }
 
 }  // namespace
@@ -266,7 +266,7 @@ template <auto Real>
         if (arch::limit() == 0 || (state_of(state) & k_once_done) != 0)                        \
             return pirn_real_##name(a0, a1);                                                   \
         return static_cast<result>(                                                            \
-            once_slow<pirn_real_##name>(__builtin_return_address(0), a0, state, a1));          \
+            once_slow<pirn_real_##name>(a0, state, a1));          \
     }
 ONCE(pthread_once, a0)
 ONCE(call_once, &a0->__data)
@@ -274,13 +274,13 @@ ONCE(call_once, &a0->__data)
 PIRN_GATE(__cxa_guard_acquire, "__cxa_guard_acquire", int, std::uint64_t* guard) {
     PIRN_PLAIN();
     if (arch::limit() == 0) return pirn_real___cxa_guard_acquire(guard);
-    return guard_acquire_slow(__builtin_return_address(0), guard);
+    return guard_acquire_slow(guard);
 }
 #define GUARD_END(name)                                                       \
     PIRN_GATE(name, #name, void, std::uint64_t* guard) {                      \
         PIRN_PLAIN();                                                         \
         if (arch::limit() == 0) return pirn_real_##name(guard);               \
-        guard_end_slow<pirn_real_##name>(__builtin_return_address(0), guard); \
+        guard_end_slow<pirn_real_##name>(guard); \
     }
 GUARD_END(__cxa_guard_release)
 GUARD_END(__cxa_guard_abort)

@@ -86,16 +86,17 @@ void start_spinning(m* mp) {
     mp->owner->spinning.fetch_add(1, std::memory_order_relaxed);
 }
 
-// One of those that were made to give way.
-qnode* take_preempted(sched* s) {
+// One of a list beside the global queue.
+qnode* take_from(sched* s, base::fifo<qnode>& list, base::atomic<std::uint32_t>& size) {
     // Relaxed: as in look_at_global.
-    if (s->preempted_size.load(std::memory_order_relaxed) == 0) return nullptr;
+    if (size.load(std::memory_order_relaxed) == 0) return nullptr;
     lock_guard hold(s->mu);
-    qnode* n = s->preempted.pop_front();
-    s->preempted_size.store(static_cast<std::uint32_t>(s->preempted.size()),
-                            std::memory_order_relaxed);
+    qnode* n = list.pop_front();
+    size.store(static_cast<std::uint32_t>(list.size()), std::memory_order_relaxed);
     return n;
 }
+// One of those that were made to give way.
+qnode* take_preempted(sched* s) { return take_from(s, s->preempted, s->preempted_size); }
 
 // s->mu is held. Up to `most` from the global queue: one is returned, the rest go to pp.
 qnode* take_global(sched* s, p* pp, std::size_t most) {
@@ -187,6 +188,13 @@ qnode* look_at_hand(m* mp) {
         pp->first = nullptr;
         return n;
     }
+    // Before what is queued here, because others may wait for a lock that it holds; but by turns.
+    pp->took_returned = !pp->took_returned;
+    if (pp->took_returned) {
+        if (qnode* n = take_from(s, s->returned, s->returned_size)) return n;
+    } else if (s->returned_size.load(std::memory_order_relaxed) != 0) {
+        pp->attention.store(true, std::memory_order_relaxed);
+    }
     std::int64_t now = 0;
     const bool timers = pp->timers.first_ns.load(std::memory_order_relaxed) != base::k_never_ns;
     if (timers) {
@@ -195,6 +203,7 @@ qnode* look_at_hand(m* mp) {
     }
     // Only a look around starts the count again: an M that comes here for other reasons all the
     // time would never get to it.
+    if (!pp->check_due && --pp->until_check == 0) pp->check_due = true;
     if (pp->check_due) {
         pp->check_due = false;
         pp->until_check = timers ? k_check_interval_timers : k_check_interval;
@@ -204,6 +213,7 @@ qnode* look_at_hand(m* mp) {
     if (qnode* n = pp->queue.take_next(pp->alone)) return n;
     if (qnode* n = pp->queue.pop(pp->alone)) return n;
     if (qnode* n = look_at_global(s, pp, k_ring)) return n;
+    if (qnode* n = take_from(s, s->returned, s->returned_size)) return n;
     return take_preempted(s);
 }
 
@@ -248,8 +258,7 @@ struct outlook {
 
 outlook look_at_all(sched* s) {
     outlook o;
-    o.work = s->global_size.load(std::memory_order_relaxed) != 0 ||
-             s->preempted_size.load(std::memory_order_relaxed) != 0;
+    o.work = any_for_all(s);
     for (auto& slot : s->ps) {
         // ORD(ps): acquire; pairs with the release in make_p.
         p* pp = slot.load(std::memory_order_acquire);
@@ -273,7 +282,7 @@ bool give_up_p(m* mp, bool handed_on) {
         lock_guard hold(s->mu);
         // A P that maxprocs has retired is not offered again; its queue is empty by now.
         const bool retired = pp->id >= s->procs.load(std::memory_order_relaxed);
-        if (!handed_on && (retired || !s->global.empty() || !s->preempted.empty())) return false;
+        if (!handed_on && (retired || any_for_all(s))) return false;
         pp->runner = nullptr;
         mp->cpu = nullptr;
         if (retired)
@@ -374,8 +383,7 @@ slept sleep_on_note(m* mp, std::int64_t until_ns) {
     bool suspicious = false;
     {
         lock_guard hold(s->mu);
-        if ((!s->global.empty() || !s->preempted.empty()) && s->idle_ps != nullptr)
-            return slept::look_again;
+        if (any_for_all(s) && s->idle_ps != nullptr) return slept::look_again;
         // ORD(stopping): relaxed under mu; wake_all takes mu after it was set.
         if (s->stopping.load(std::memory_order_relaxed)) return slept::stop;
         mp->next_idle = s->idle_ms;
@@ -484,8 +492,7 @@ void hand_off_p(sched* s, p* pp) {
         return;
     }
     pp->runner = nullptr;
-    if (due || pp->first != nullptr || !pp->queue.empty() || !s->global.empty() ||
-        !s->preempted.empty()) {
+    if (due || pp->first != nullptr || !pp->queue.empty() || any_for_all(s)) {
         hand_over(s, pp, false);
         return;
     }

@@ -104,12 +104,14 @@ void adopt_thread(m* mp) {
     mp->errno_address = &errno;
     base::san_adopt_thread(mp->san);
     mp->stack_lo = lowest_of_own_stack();
+    mp->limit_word = arch::limit_address();
     open_signal_stack(mp);
     admit_preemption();
     set_self(mp);
 }
 
 void leave_thread(m* mp) {
+    mp->limit_word = nullptr;
     stack::trim_segments(*mp, 0);
     set_self(nullptr);
     close_signal_stack(mp);
@@ -336,6 +338,12 @@ sched_ref::~sched_ref() {
 }
 
 void forget_run() {
+    // The C library gives the stacks of the threads that are gone, with their control blocks, to
+    // new ones.
+    const sched* s = current.load(std::memory_order_relaxed);
+    for (m* mp = s != nullptr ? s->all_ms : nullptr; mp != nullptr; mp = mp->next_all) {
+        if (mp != self() && mp->limit_word != nullptr) *mp->limit_word = 0;
+    }
     // Relaxed: there is one thread.
     current.store(nullptr, std::memory_order_relaxed);
     holders.store(0, std::memory_order_relaxed);

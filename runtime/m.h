@@ -84,6 +84,7 @@ struct m : stack::thread {
     int id = 0;
     int tid = 0;
     pthread_t thread{};
+    std::uintptr_t* limit_word = nullptr;  // the thread's; null when it is about to end
     const std::byte* stack_lo = nullptr;   // the lowest byte of the thread's own stack
     void* signal_stack = nullptr;
     stack_t signal_stack_before{};

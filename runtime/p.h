@@ -19,6 +19,11 @@ inline constexpr std::uint32_t k_ring = 256;
 // Decisions between looks around: prime, as Go's, so that it does not resonate with programs.
 inline constexpr std::uint32_t k_check_interval = 61;
 
+// How long an M may block before its P goes to another. For the owner of a lock, which may merely
+// not have a CPU, a little longer: else each that wants the lock costs a thread.
+inline constexpr std::int32_t k_patience_ns = 20'000;
+inline constexpr std::int32_t k_lock_patience_ns = 100'000;
+
 // A counter with one writer at a time (the M that has the P), read by anyone.
 class counter {
   public:
@@ -53,6 +58,7 @@ struct alignas(base::k_cache_line_bytes) p {
     sched* owner = nullptr;
     base::relaxed_ptr<m> runner;   // the M that has it; looked at by sysmon
     qnode* first = nullptr;        // runs before all that is queued
+    bool took_returned = false;    // the last that it looked for had come back from a region
     std::uint32_t until_check = 1; // decisions until the next look at the global queue, timers, net
     bool check_due = true;
     std::uint32_t id = 0;
@@ -69,6 +75,7 @@ struct alignas(base::k_cache_line_bytes) p {
 
     // The M that blocks while the P stays with it: whoever clears this has the P. ORD(caller).
     base::atomic<m*> caller{nullptr};
+    base::atomic<std::int32_t> patience_ns{0};  // how long it is left there, if others could run
 
     runq<qnode, k_ring> queue;
     timer_heap timers;

@@ -46,11 +46,12 @@ namespace {
 constexpr int k_signal = SIGURG;  // ignored where nobody handles it
 struct sigaction before;
 
-// Whether the goroutine may lose its P: nobody waits for what it holds, and no exception is on its
-// way, because the unwinder runs on a segment that has been given back already.
+// Whether the goroutine may lose its P: nobody waits for what it holds, or for what it does for the
+// one that ran before, and no exception is on its way, because the unwinder runs on a segment that
+// has been given back already.
 bool may_give_way(const m* mp, const g* gp) {
     return mp->cpu->attention.load(std::memory_order_relaxed) && gp->os_locks == 0 &&
-           mp->no_preemption == 0 && !gp->ending && mp->eh_globals->uncaught == 0 &&
+           mp->after == after_switch::nothing && mp->no_preemption == 0 && !gp->ending && mp->eh_globals->uncaught == 0 &&
            (mp->bound_g == nullptr || mp->owner->stopping.load(std::memory_order_relaxed));
 }
 

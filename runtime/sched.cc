@@ -189,7 +189,6 @@ struct target {
 [[gnu::always_inline]] inline void run_after(m* mp) {
     const after_switch what = mp->after;
     if (what == after_switch::nothing) return;
-    mp->after = after_switch::nothing;
     switch (what) {
         case after_switch::nothing: break;
         case after_switch::unlock: mp->unlock(mp->unlock_arg); break;
@@ -216,6 +215,8 @@ struct target {
             break;
         }
     }
+    // Only now: until then nobody takes the P away (preempt.cc).
+    mp->after = after_switch::nothing;
 }
 
 #ifdef PIRN_CHECKS
@@ -453,7 +454,7 @@ void yield() {
     g* gp = mp->cur();
     qnode* n = nullptr;
     // A look around that is due would find nothing: it is put off without a trip to g0.
-    if (pp->until_check == 1 && pp->alone && io_waiters() == 0 &&
+    if (pp->until_check == 1 && pp->alone && io_waiters() == 0 && !any_for_all(pp->owner) &&
         pp->timers.first_ns.load(std::memory_order_relaxed) == base::k_never_ns)
         pp->until_check = k_check_interval;
     if (pp->until_check > 1 && !pp->attention.load(std::memory_order_relaxed) &&

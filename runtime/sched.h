@@ -24,6 +24,7 @@ struct sched {
     lock mu{lock_rank::sched};
     // Guarded by mu.
     base::fifo<qnode> global;
+    base::fifo<qnode> returned;   // from blocking regions, perhaps with a lock that others wait for
     base::fifo<qnode> preempted;  // behind all that is runnable otherwise
     p* idle_ps = nullptr;
     m* idle_ms = nullptr;
@@ -35,6 +36,7 @@ struct sched {
 
     // Atomic, read without the lock. ORD(idle): see idle.cc.
     base::atomic<std::uint32_t> global_size{0};
+    base::atomic<std::uint32_t> returned_size{0};
     base::atomic<std::uint32_t> preempted_size{0};
     base::atomic<std::uint32_t> idle_p_count{0};
     base::atomic<std::uint32_t> spinning{0};
@@ -92,6 +94,12 @@ void goroutine_entry(void* record);
 void queue_next(p* pp, qnode* n);
 void queue_back(p* pp, qnode* n);
 void queue_global(sched* s, base::fifo<qnode>&& list);
+// Whether goroutines wait for whatever P there is. A look: without the lock.
+inline bool any_for_all(const sched* s) {
+    return s->global_size.load(std::memory_order_relaxed) != 0 ||
+           s->returned_size.load(std::memory_order_relaxed) != 0 ||
+           s->preempted_size.load(std::memory_order_relaxed) != 0;
+}
 // The status change that goes with it.
 void make_runnable(g* gp);
 // The running goroutine's status, before and after it blocks or is made to give way.

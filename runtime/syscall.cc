@@ -39,10 +39,11 @@ void blocking_region::enter(kind k) noexcept {
         *mp->errno_address = saved_errno;
         return;
     }
+    pp->patience_ns.store(k == kind::is_lock ? k_lock_patience_ns : k_patience_ns,
+                          std::memory_order_relaxed);
     // ORD(caller): release; what the M has done with its P. Pairs with the acquire in retake.
     pp->caller.store(mp, std::memory_order_release);
-    if (pp->queue.empty() && s->global_size.load(std::memory_order_relaxed) == 0 &&
-        s->preempted_size.load(std::memory_order_relaxed) == 0 && io_waiters() == 0 &&
+    if (pp->queue.empty() && !any_for_all(s) && io_waiters() == 0 &&
         pp->timers.first_ns.load(std::memory_order_relaxed) == base::k_never_ns)
         return;
     // Others could run meanwhile.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What gates need of the scheduler: blocking regions, and goroutines that are bound to their thread.
+// What gates need of the scheduler: blocking regions, and goroutines bound to their thread.
 #pragma once
 
 #include <pirn/runtime.h>

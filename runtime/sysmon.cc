@@ -86,7 +86,8 @@ std::int64_t watcher::look_at_call(p* pp, seen& x, m* caller, std::int64_t now) 
     const bool others = outside_ || !pp->queue.empty() ||
                         (!watched_ && (first_timer_ns_ != base::k_never_ns || io_waiters() != 0));
     const bool stayed = stays(x, true, pp->calls.get(), now);
-    const std::int64_t taken_ns = x.since_ns + (others ? k_shortest_ns : k_slice_ns);
+    const std::int64_t patience_ns = pp->patience_ns.load(std::memory_order_relaxed);
+    const std::int64_t taken_ns = x.since_ns + (others ? patience_ns : k_slice_ns);
     if (!stayed || now < taken_ns) return others ? now + call_delay_ns_ : taken_ns;
     // ORD(caller): acquire; what the M did with its P. Pairs with the release in enter.
     if (pp->caller.compare_exchange(caller, nullptr, std::memory_order_acquire,
@@ -132,8 +133,7 @@ std::int64_t watcher::look(std::int64_t now) {
     poll(now);
     watched_ = s_->poller.load(std::memory_order_relaxed) != nullptr;
     idle_ = s_->idle_p_count.load(std::memory_order_relaxed) != 0;
-    outside_ = s_->global_size.load(std::memory_order_relaxed) != 0 ||
-               s_->preempted_size.load(std::memory_order_relaxed) != 0;
+    outside_ = any_for_all(s_);
     first_timer_ns_ = base::k_never_ns;
     for (auto& slot : s_->ps) {
         // ORD(ps): acquire; pairs with the release in make_p.

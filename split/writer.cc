@@ -8,6 +8,10 @@
 //
 // A COMDAT group with rewritten functions gets a signature of its own, so that a foreign copy of
 // the group never replaces the one that the second names lie in.
+//
+// The library's own text calls by other names, `__splitr$g` and `__splitra$g`: what a gate is put
+// before (the run time's `__split$read`, say) is not before its calls. Its functions have both
+// kinds of names, those in groups only the second kind: no user's copy stands in for them.
 #include "split/writer.h"
 
 #include <algorithm>
@@ -61,6 +65,12 @@ bool is_structor_group(std::string_view key) {
         if ((named_c && constructor) || named_d) return true;
     }
     return false;
+}
+
+// Calls go to names that begin so.
+std::string_view call_prefix(bool arguments) {
+    if (runtime_text) return arguments ? "__splitra$" : "__splitr$";
+    return arguments ? "__splita$" : "__split$";
 }
 
 struct edit {
@@ -140,7 +150,9 @@ void writer::second_names(std::string& out, uint32_t id) const {
     const symbol& entry = u_.symbols[u_.symbols.resolve(id)];
     std::string_view group = u_.sections[entry.section].group;
     std::string_view binding = is_structor_group(group) ? "\t.weak\t" : "\t.globl\t";
-    for (std::string_view prefix : {"__split$", "__splita$"}) {
+    for (std::string_view prefix : {"__split$", "__splita$", "__splitr$", "__splitra$"}) {
+        const bool library = prefix[7] == 'r';
+        if (library ? !runtime_text : runtime_text && !group.empty()) continue;
         std::string second = spelled(prefix, s.name);
         put(out, binding, second, "\n\t.hidden\t", second, "\n", second, ":\n");
     }
@@ -274,7 +286,7 @@ void writer::direct(const site& s, edit& e) {
     bool arguments = s.arguments && !named;
     foreign known = what_is_known(to.name);
     if (known.kind != foreign_kind::ordinary) return;  // by another name, as weakrefs have
-    std::string target = spelled(arguments ? "__splita$" : "__split$", to.name);
+    std::string target = spelled(call_prefix(arguments), to.name);
     if (!named) (local ? local_thunks_ : thunks_).insert({to.name, arguments});
     std::string text;
     if (arguments && s.kind == site_kind::branch) {
@@ -352,7 +364,7 @@ void writer::groups() {
         std::string_view group = split_section(s.args).group;
         if (group.empty() || !keys.contains(group)) continue;
         std::string text(s.text.substr(0, static_cast<size_t>(group.data() - s.text.data())));
-        put(text, "__pirn_grp$", s.text.substr(text.size()), "\n");
+        put(text, runtime_text ? "__pirn_grpr$" : "__pirn_grp$", s.text.substr(text.size()), "\n");
         replace(i, text);
     }
 }
@@ -413,12 +425,13 @@ bool writer::wants_strong(uint32_t symbol) const {
 }
 
 void writer::thunk(std::string& out, std::string_view name, bool arguments, bool local) {
-    std::string_view prefix = arguments ? "__splita$" : "__split$";
+    std::string_view prefix = call_prefix(arguments);
     std::string symbol = spelled(prefix, name);
     if (local) {
         put(out, "\t.text\n");
     } else {
-        std::string group = spelled(arguments ? "__pirn_thunka$" : "__pirn_thunk$", name);
+        std::string group = "__pirn_thunk";
+        group = spelled(group.append(prefix.substr(7)), name);
         put(out, "\t.section\t.text.pirn_thunk,\"axG\",@progbits,", group, ",comdat\n\t.weak\t",
             symbol, "\n\t.hidden\t", symbol, "\n");
     }

@@ -50,6 +50,13 @@ inline const void* interrupted_pc(const void* context) {
     return value;
 }
 
+// Where that word of the calling thread lies.
+inline std::uintptr_t* limit_address() {
+    std::uintptr_t control_block;
+    asm("mrs %0, tpidr_el0" : "=r"(control_block));
+    return reinterpret_cast<std::uintptr_t*>(control_block + PIRN_LIMIT_WORD);
+}
+
 // Whether the kernel keeps a shadow stack for the calling thread, which no switch carries.
 inline bool shadow_stack_is_on() {
     constexpr int k_get_shadow_stack_status = 74;

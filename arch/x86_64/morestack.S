@@ -320,16 +320,18 @@ __pirn_foreign:
 // malloc and its kin, called by code that went through the pass: these names take the place of the
 // thunks that its objects carry. They need little stack, and how little is known only at the start,
 // when it is seen whose malloc it is (arch.h).
+.macro SECOND_NAME prefix, name
+        .globl  "\prefix\name"
+        .hidden "\prefix\name"
+        .type   "\prefix\name", @function
+"\prefix\name":
+.endm
 .macro BEGIN_GATE name
-        .globl  "__split$\name"
-        .hidden "__split$\name"
-        .type   "__split$\name", @function
-        .globl  "__splita$\name"
-        .hidden "__splita$\name"
-        .type   "__splita$\name", @function
         .p2align 4
-"__split$\name":
-"__splita$\name":
+        SECOND_NAME __split$, \name
+        SECOND_NAME __splita$, \name
+        SECOND_NAME __splitr$, \name
+        SECOND_NAME __splitra$, \name
         .cfi_startproc
         LANDING
 .endm
@@ -337,6 +339,8 @@ __pirn_foreign:
         .cfi_endproc
         .size   "__split$\name", .-"__split$\name"
         .size   "__splita$\name", .-"__splita$\name"
+        .size   "__splitr$\name", .-"__splitr$\name"
+        .size   "__splitra$\name", .-"__splitra$\name"
 .endm
 // On with the function itself, where it finds as much as any foreign one.
 .macro CALL_FOREIGN name

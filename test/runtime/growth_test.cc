@@ -19,6 +19,7 @@
 #include "arch/arch.h"
 #include "runtime/m.h"
 #include "runtime/park.h"
+#include "runtime/lock.h"
 #include "runtime/self.h"
 #include "stack/map.h"
 #include "stack/stack.h"
@@ -59,12 +60,12 @@ namespace {
 // Parks its callers until released; the plainest thing that blocks.
 struct gate {
     std::atomic<int> parked{0};
-    std::mutex mu;
+    rt::lock mu{rt::lock_rank::leaf};
     std::vector<rt::who> all;
     void wait() {
         rt::parker self;
         {
-            std::lock_guard hold(mu);
+            rt::lock_guard hold(mu);
             all.push_back(self.name());
         }
         self.park([](void* g) { ++static_cast<gate*>(g)->parked; }, this, rt::wait_reason::forever);

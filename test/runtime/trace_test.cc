@@ -6,12 +6,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <regex>
+#include <sstream>
 #include <string>
 
 #include <unistd.h>
 
 #include <pirn/debug.h>
 #include <pirn/runtime.h>
+#include <pirn/sleep.h>
 
 #include "runtime/base/clock.h"
 #include "runtime/sched.h"
@@ -44,71 +46,66 @@ struct debug_set_to {
     ~debug_set_to() { ::unsetenv("PIRN_DEBUG"); }
 };
 
-std::int64_t trace(std::int64_t now_ns) { return rt::trace_sched(rt::self()->owner, now_ns); }
-
-constexpr std::int64_t k_second = 1'000'000'000;
-
 }  // namespace
 
-TEST_CASE("schedtrace: off, nothing is printed and nothing is due") {
+TEST_CASE("schedtrace: off, nothing is printed") {
     on_procs([](int procs) {
-        std::int64_t next = 0;
         const std::string said = said_by([&] {
-            run([&] { next = std::min(trace(1), trace(100 * k_second)); }, {.procs = procs});
+            run([&] { sleep_for(std::chrono::milliseconds(30)); }, {.procs = procs});
         });
         CHECK(said.empty());
-        CHECK(next == base::k_never_ns);
     });
 }
 
 TEST_CASE("schedtrace: a line each time it is due, in Go's form") {
-    const debug_set_to setting("schedtrace=1000");
+    const debug_set_to setting("schedtrace=20");
     on_procs([](int procs) {
-        std::int64_t due[4] = {};
         const std::string said = said_by([&] {
-            run([&] {
-                std::int64_t at[] = {5 * k_second, 6 * k_second - 1, 6 * k_second + 9'000'000,
-                                     7 * k_second};
-                for (int i = 0; i < 4; ++i) due[i] = trace(at[i]);
-            }, {.procs = procs});
+            run([&] { sleep_for(std::chrono::milliseconds(150)); }, {.procs = procs});
         });
-        CHECK(due[0] == 6 * k_second);
-        CHECK(due[1] == due[0]);
-        CHECK(due[2] == 7 * k_second + 9'000'000);
-        CHECK(due[3] == due[2]);
         std::string lengths = "\\d+";
         for (int i = 1; i < procs; ++i) lengths += " \\d+";
-        const std::regex form("SCHED 1009ms: gomaxprocs=" + std::to_string(procs) +
+        const std::regex form("SCHED (\\d+)ms: gomaxprocs=" + std::to_string(procs) +
                               " idleprocs=\\d+ threads=\\d+ spinningthreads=\\d+ needspinning=0 "
-                              "idlethreads=\\d+ runqueue=0 \\[" + lengths + "\\]\n");
+                              "idlethreads=\\d+ runqueue=\\d+ \\[" + lengths + "\\]");
         INFO(said);
-        CHECK(std::regex_match(said, form));
+        int lines = 0, wrong = 0;
+        long before = 0;
+        std::istringstream text(said);
+        for (std::string line; std::getline(text, line); ++lines) {
+            std::smatch match;
+            if (!std::regex_match(line, match, form)) {
+                ++wrong;
+                continue;
+            }
+            const long at = std::stol(match[1]);
+            if (at < before + 20) ++wrong;
+            before = at;
+        }
+        CHECK(wrong == 0);
+        CHECK(lines >= 2);
+        CHECK(lines <= 8);
     });
 }
 
 TEST_CASE("schedtrace: with scheddetail each P, M and goroutine") {
-    const debug_set_to setting("scheddetail=1,schedtrace=1");
+    const debug_set_to setting("scheddetail=1,schedtrace=20");
     const std::string said = said_by([] {
         run([] {
             mailbox never;
             go([&] { never.take(); });
-            yield();
-            go([] {});
-            go([] {});
-            trace(k_second);
-            trace(2 * k_second);
+            sleep_for(std::chrono::milliseconds(50));
         }, {.procs = 1});
     });
     INFO(said);
-    // One of the two that have not run yet is in the `next` slot, which Go does not count either.
-    const std::regex form(
-        "SCHED 1000ms: gomaxprocs=1 idleprocs=0 threads=1 spinningthreads=0 needspinning=0 "
-        "idlethreads=0 runqueue=0\n"
-        "  P0: status=1 schedtick=\\d+ m=0 runqsize=1 timerslen=0\n"
-        "  M0: p=0 curg=1\n"
-        "(  G1: status=2\\(\\) m=0 lockedm=nil\n|"
-        "  G2: status=4\\(forever\\) m=nil lockedm=nil\n){2}");
-    CHECK(std::regex_match(said, form));
+    for (const char* form :
+         {"  P0: status=\\d+ schedtick=\\d+ m=(\\d+|nil) runqsize=0 timerslen=\\d+\n",
+          "  M0: p=(\\d+|nil) curg=(\\d+|nil)\n",
+          "  G2: status=4\\(forever\\) m=nil lockedm=nil\n",
+          "  G1: status=4\\(sleep\\) m=nil lockedm=nil\n"}) {
+        INFO(form);
+        CHECK(std::regex_search(said, std::regex(form)));
+    }
 }
 
 TEST_CASE("runtime_stats counts parks, for each P and in all") {

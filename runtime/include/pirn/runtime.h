@@ -255,6 +255,7 @@ class [[gnu::visibility("default")]] blocking_region {
   public:
     enum class kind : std::uint8_t {
         may_block,
+        is_lock,  // one that is taken; mostly for a short time, so the P stays a little longer
         is_long,  // the P is handed on at once
     };
     explicit blocking_region(kind k = kind::may_block) noexcept { enter(k); }
