@@ -84,12 +84,19 @@ bool unlink(hchan* c, wait_queue& q, rt::waiter* w) noexcept {
 namespace {
 
 void move_value(const elem_ops& ops, void* to, void* from) noexcept {
-    if (ops.move != nullptr)
+    if (ops.move != nullptr) {
+        const rt::no_preemption guard;
         ops.move(to, from);
-    else if (ops.size == sizeof(std::uint64_t)) [[likely]]
+    } else if (ops.size == sizeof(std::uint64_t)) [[likely]] {
         std::memcpy(to, from, sizeof(std::uint64_t));
-    else
+    } else {
         std::memcpy(to, from, ops.size);
+    }
+}
+
+void destroy_value(const elem_ops& ops, void* value) noexcept {
+    const rt::no_preemption guard;
+    ops.destroy(value);
 }
 
 void* slot(hchan* c, std::size_t index) noexcept { return c->buffer + index * c->ops.size; }
@@ -115,7 +122,7 @@ void put_last(hchan* c, void* value) noexcept {
 void take_first(hchan* c, void* storage) noexcept {
     void* first = slot(c, c->recv_index);
     move_value(c->ops, storage, first);
-    if (c->ops.destroy != nullptr && c->ops.move != nullptr) c->ops.destroy(first);
+    if (c->ops.destroy != nullptr && c->ops.move != nullptr) destroy_value(c->ops, first);
     c->recv_index = after(c, c->recv_index);
 }
 

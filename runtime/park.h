@@ -20,6 +20,7 @@
 namespace pirn::rt {
 
 struct g;
+struct m;
 struct waiter;
 
 // Why a goroutine waits, for dumps; the names are Go's.
@@ -77,6 +78,19 @@ class who {
   private:
     static constexpr std::uintptr_t k_thread = 1, k_coroutine = 2, k_mask = 3;
     std::uintptr_t word_ = 0;
+};
+
+// While it stands the calling goroutine is not made to give way: for user code that runs under a
+// lock of the runtime.
+class no_preemption {
+  public:
+    no_preemption();
+    ~no_preemption();
+    no_preemption(const no_preemption&) = delete;
+    no_preemption& operator=(const no_preemption&) = delete;
+
+  private:
+    m* m_;
 };
 
 // Makes a parked caller runnable; what was written before is visible to it. From any thread. May

@@ -39,6 +39,13 @@ bool in_runtime_text(const void* address) {
     return at >= __start_pirn_text && at < __stop_pirn_text;
 }
 
+no_preemption::no_preemption() : m_(self()) {
+    if (m_ != nullptr) ++m_->no_preemption;
+}
+no_preemption::~no_preemption() {
+    if (m_ != nullptr) --m_->no_preemption;
+}
+
 #ifdef PIRN_SPLIT
 
 namespace {
@@ -51,7 +58,8 @@ struct sigaction before;
 // has been given back already.
 bool may_give_way(const m* mp, const g* gp) {
     return mp->cpu->attention.load(std::memory_order_relaxed) && gp->os_locks == 0 &&
-           mp->after == after_switch::nothing && mp->no_preemption == 0 && !gp->ending && mp->eh_globals->uncaught == 0 &&
+           mp->after == after_switch::nothing && mp->no_preemption == 0 && !gp->ending &&
+           mp->eh_globals->uncaught == 0 &&
            (mp->bound_g == nullptr || mp->owner->stopping.load(std::memory_order_relaxed));
 }
 

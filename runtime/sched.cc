@@ -344,10 +344,10 @@ void make_runnable(g* gp) {
     set_status(gp, g_status::waiting, g_status::runnable);
 }
 
-void queue_back(p* pp, qnode* n) {
-    if (pp->queue.push(n)) [[likely]]
-        return;
-    // Full: half of it goes to the global queue, with n.
+namespace {
+
+// The ring is full: half of it goes to the global queue, with n. Apart, as it takes much stack.
+[[gnu::noinline]] void queue_overflow(p* pp, qnode* n) {
     qnode* half[k_ring / 2];
     const std::uint32_t taken = pp->queue.take_half(half);
     if (taken == 0) {
@@ -364,6 +364,13 @@ void queue_back(p* pp, qnode* n) {
     for (std::uint32_t i = 0; i < taken; ++i) list.push_back(half[i]);
     list.push_back(n);
     queue_global(pp->owner, std::move(list));
+}
+
+}  // namespace
+
+void queue_back(p* pp, qnode* n) {
+    if (!pp->queue.push(n)) [[unlikely]]
+        queue_overflow(pp, n);
 }
 
 void queue_next(p* pp, qnode* n) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // EXPECT status 3
 // EXPECT stdout: again
-// The end of a run does not wait for a goroutine that never comes to a check; a next run works.
+// Without preemption: the end of a run does not wait for a goroutine that never comes to a check; a
+// next run works.
 // The one left behind keeps what it may touch: its stack, to begin with.
 #include <atomic>
 #include <cstdio>
@@ -29,7 +30,7 @@ int main() {
             spin();
         });
         while (rounds == 0) pirn::sleep_for(std::chrono::milliseconds(1));
-    }, {.procs = 2});
+    }, {.procs = 2, .preempt = pirn::preemption::off});
     const int status = pirn::run([] {
         int n = 0;
         pirn::go([&] { n = 3; });

@@ -143,6 +143,6 @@ def case_text_of_the_run_time(p):
     out = p.rewrite(X86, text, "--runtime-text")
     out.has('.section pirn_text,"ax",@progbits').has(
         '.section pirn_text,"ax",@progbits', ".subsection 1").has(
-        '.section pirn_text,"axG",@progbits,__pirn_grp$_Z1kv,comdat').has(".section .rodata")
+        '.section pirn_text,"axG",@progbits,__pirn_grpr$_Z1kv,comdat').has(".section .rodata")
     out.lacks(".text.unlikely", ".text._Z1kv")
     p.rewrite(X86, text).lacks("pirn_text")
