@@ -17,8 +17,12 @@
 #include "arch/arch.h"
 #include "runtime/syscall.h"
 
-// Attributes of the C library's declarations (nonnull, say) are no part of a type.
+// Attributes of the C library's declarations (nonnull, say) are no part of a type, and a gate's
+// further names do not have them.
 #pragma GCC diagnostic ignored "-Wignored-attributes"
+#ifndef __clang__
+#pragma GCC diagnostic ignored "-Wmissing-attributes"
+#endif
 
 namespace pirn::rt {
 

@@ -220,8 +220,8 @@ class aarch64_cpu final : public cpu {
     void put_call_through(std::string& out, const insn& i, bool arguments, int64_t bytes,
                           std::vector<std::string>& helpers) const override;
     void put_helper(std::string& out, std::string_view name) const override;
-    void put_thunk(std::string& out, std::string_view name, bool arguments, int64_t need,
-                   std::vector<std::string>& helpers) const override;
+    void put_thunk(std::string& out, std::string_view name, bool arguments, bool local,
+                   int64_t need, std::vector<std::string>& helpers) const override;
     void put_fix_limit(std::string& out) const override { put(out, "\tbl\t__pirn_fixlimit\n"); }
     void put_stack_test(std::string& before, std::string& after, const unit& u, uint32_t at,
                         uint32_t begin, uint32_t end, uint32_t id) const override;
@@ -557,8 +557,8 @@ void aarch64_cpu::put_helper(std::string& out, std::string_view name) const {
         name, "\n");
 }
 
-void aarch64_cpu::put_thunk(std::string& out, std::string_view name, bool arguments, int64_t need,
-                            std::vector<std::string>& helpers) const {
+void aarch64_cpu::put_thunk(std::string& out, std::string_view name, bool arguments, bool local,
+                            int64_t need, std::vector<std::string>& helpers) const {
     std::string target = spelled("", name);
     bool direct = need < k_foreign_need;
     if (direct) {
@@ -573,8 +573,12 @@ void aarch64_cpu::put_thunk(std::string& out, std::string_view name, bool argume
     }
     std::string helper = arguments ? "__pirn_fcalla" : "__pirn_fcall";
     std::string_view foreign = arguments ? "__pirn_foreign" : "__pirn_foreign0";
-    put(out, "\tadrp\tx10, :got:", target, "\n\tldr\tx10, [x10, :got_lo12:", target, "]\n\tb\t",
-        direct ? foreign : std::string_view(helper), "\n");
+    // The table of addresses has no entries for parts of a section, which local names are.
+    if (local)
+        put(out, "\tadrp\tx10, ", target, "\n\tadd\tx10, x10, :lo12:", target, "\n");
+    else
+        put(out, "\tadrp\tx10, :got:", target, "\n\tldr\tx10, [x10, :got_lo12:", target, "]\n");
+    put(out, "\tb\t", direct ? foreign : std::string_view(helper), "\n");
     if (!direct) helpers.push_back(helper);
 }
 

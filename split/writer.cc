@@ -441,7 +441,8 @@ void writer::thunk(std::string& out, std::string_view name, bool arguments, bool
         put(out, "\t.weak\t", spelled("", name), "\n");
     }
     put(out, "\t.type\t", symbol, ", %function\n", symbol, ":\n");
-    cpu_.put_thunk(out, name, arguments, what_is_known(name).need, helpers_);
+    const bool near = local && u_.symbols[id].type != symbol_type::ifunc;
+    cpu_.put_thunk(out, name, arguments, near, what_is_known(name).need, helpers_);
     put(out, "\t.size\t", symbol, ", .-", symbol, "\n");
 }
 

@@ -259,8 +259,8 @@ class x86_64_cpu final : public cpu {
     void put_call_through(std::string& out, const insn& i, bool arguments, int64_t bytes,
                           std::vector<std::string>& helpers) const override;
     void put_helper(std::string& out, std::string_view name) const override;
-    void put_thunk(std::string& out, std::string_view name, bool arguments, int64_t need,
-                   std::vector<std::string>& helpers) const override;
+    void put_thunk(std::string& out, std::string_view name, bool arguments, bool local,
+                   int64_t need, std::vector<std::string>& helpers) const override;
     void put_fix_limit(std::string& out) const override { put(out, "\tcall\t__pirn_fixlimit\n"); }
     void put_stack_test(std::string& before, std::string& after, const unit& u, uint32_t at,
                         uint32_t begin, uint32_t end, uint32_t id) const override;
@@ -581,12 +581,14 @@ void x86_64_cpu::put_helper(std::string& out, std::string_view name) const {
         "\n\t.size\t", name, ", .-", name, "\n");
 }
 
-void x86_64_cpu::put_thunk(std::string& out, std::string_view name, bool arguments, int64_t need,
-                           std::vector<std::string>& helpers) const {
+void x86_64_cpu::put_thunk(std::string& out, std::string_view name, bool arguments, bool local,
+                           int64_t need, std::vector<std::string>& helpers) const {
     std::string target = spelled("", name);
+    std::string address = local ? "\tleaq\t" + target + "(%rip), %r11\n"
+                                : "\tmovq\t" + target + "@GOTPCREL(%rip), %r11\n";
     if (need >= k_foreign_need) {
         std::string helper = arguments ? "__pirn_fcalla" : "__pirn_fcall";
-        put(out, "\tmovq\t", target, "@GOTPCREL(%rip), %r11\n\tjmp\t", helper, "\n");
+        put(out, address, "\tjmp\t", helper, "\n");
         helpers.push_back(helper);
         return;
     }
@@ -598,7 +600,7 @@ void x86_64_cpu::put_thunk(std::string& out, std::string_view name, bool argumen
     } else {
         put(out, "\tleaq\t-", below, "(%rsp), %r11\n\tcmpq\t%fs:0x70, %r11\n\tjb\t1f\n");
     }
-    put(out, "\tjmp\t", target, "@PLT\n1:\tmovq\t", target, "@GOTPCREL(%rip), %r11\n\tjmp\t",
+    put(out, "\tjmp\t", target, local ? "" : "@PLT", "\n1:", address, "\tjmp\t",
         arguments ? "__pirn_foreign" : "__pirn_foreign0", "\n");
 }
 

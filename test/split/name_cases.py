@@ -146,3 +146,12 @@ def case_text_of_the_run_time(p):
         '.section pirn_text,"axG",@progbits,__pirn_grpr$_Z1kv,comdat').has(".section .rodata")
     out.lacks(".text.unlikely", ".text._Z1kv")
     p.rewrite(X86, text).lacks("pirn_text")
+
+
+def case_local_plain_functions(p):
+    """Called through a thunk of this text, which finds them without the table of addresses."""
+    plain = "#APP\n.pirn_plain\n#NO_APP\nret"
+    p.rewrite(X86, function("g", plain, binding="") + function("f", FRAMED.format("g"))).has(
+        "__split$g:", "leaq g(%rip), %r11", "jmp __pirn_fcall").lacks("g@GOTPCREL")
+    p.rewrite(ARM, function("g", plain, binding="") + function("f", "bl g\nret")).has(
+        "__split$g:", "adrp x10, g", "add x10, x10, :lo12:g", "b __pirn_fcall").lacks(":got:g")
