@@ -141,8 +141,8 @@ struct cpu {
     virtual void put_call_through(std::string& out, const insn& i, bool arguments, int64_t bytes,
                                   std::vector<std::string>& helpers) const = 0;
     virtual void put_helper(std::string& out, std::string_view name) const = 0;
-    // The name's thunk, without its section and symbol; `local`: its address needs no table. May use
-    // helpers as well.
+    // The name's thunk, without its section and symbol; `local`: its address needs no table. May
+    // use helpers as well.
     virtual void put_thunk(std::string& out, std::string_view name, bool arguments, bool local,
                            int64_t need, std::vector<std::string>& helpers) const = 0;
     virtual void put_fix_limit(std::string& out) const = 0;
