@@ -365,34 +365,42 @@ TEST_CASE("accept and connect let others run") {
 
 namespace {
 
-// A FIFO: opening one end waits for the other.
+// A FIFO: opening one end waits for the other, which stays open: a thread that is about to open its
+// end may come late.
 struct fifo {
     std::string path = "/tmp/pirn-gates-" + std::to_string(::getpid());
+    int reader = -1;
     fifo() { REQUIRE(::mkfifo(path.c_str(), 0600) == 0); }
-    ~fifo() { ::unlink(path.c_str()); }
+    ~fifo() {
+        ::unlink(path.c_str());
+        ::close(reader);
+    }
     fifo(const fifo&) = delete;
-    void open_for_reading() const { close_accepted(::open(path.c_str(), O_RDONLY | O_NONBLOCK)); }
+    void open_for_reading() { reader = ::open(path.c_str(), O_RDONLY | O_NONBLOCK); }
 };
 
 }  // namespace
 
 TEST_CASE("opening a FIFO lets others run") {
-    const fifo f;
-    const char* path = f.path.c_str();
-    const auto other = [&] { f.open_for_reading(); };
-    try_all({
-        {"open", [&] { return close_accepted(::open(path, O_WRONLY)); }, other},
-        {"open64", [&] { return close_accepted(::open64(path, O_WRONLY)); }, other},
-        {"openat", [&] { return close_accepted(::openat(AT_FDCWD, path, O_WRONLY)); }, other},
-        {"openat64", [&] { return close_accepted(::openat64(AT_FDCWD, path, O_WRONLY)); }, other},
-        {"__open_2", [&] { return close_accepted(::__open_2(path, O_WRONLY)); }, other},
-        {"creat", [&] { return close_accepted(::creat(path, 0600)); }, other},
-        {"creat64", [&] { return close_accepted(::creat64(path, 0600)); }, other},
-        {"fopen", [&] {
+    using opener = std::function<bool(const char* path)>;
+    const std::pair<const char*, opener> openers[] = {
+        {"open", [](auto path) { return close_accepted(::open(path, O_WRONLY)); }},
+        {"open64", [](auto path) { return close_accepted(::open64(path, O_WRONLY)); }},
+        {"openat", [](auto path) { return close_accepted(::openat(AT_FDCWD, path, O_WRONLY)); }},
+        {"openat64",
+         [](auto path) { return close_accepted(::openat64(AT_FDCWD, path, O_WRONLY)); }},
+        {"__open_2", [](auto path) { return close_accepted(::__open_2(path, O_WRONLY)); }},
+        {"creat", [](auto path) { return close_accepted(::creat(path, 0600)); }},
+        {"creat64", [](auto path) { return close_accepted(::creat64(path, 0600)); }},
+        {"fopen", [](auto path) {
             FILE* file = ::fopen(path, "we");
             return file != nullptr && ::fclose(file) == 0;
-        }, other},
-    });
+        }},
+    };
+    for (const auto& [name, open] : openers) {
+        fifo f;
+        try_call({name, [&] { return open(f.path.c_str()); }, [&] { f.open_for_reading(); }});
+    }
 }
 
 TEST_CASE("locks of files let others run") {
