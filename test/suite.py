@@ -262,6 +262,8 @@ def interrupted(*_):
 def main():
     arguments = parse()
     signal.signal(signal.SIGTERM, interrupted)
+    # Ignored by what a shell runs in the background; the programs see what the user's would.
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     # Programs that must die do so without leaving a core of this size behind.
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     to = report()
