@@ -50,6 +50,7 @@ bool sleep_for_p(m* mp) {
 
 // The goroutine goes on, on its M, which has a P.
 void go_on(m* mp, g* gp) {
+    mp->cpu->switches.add();
     if (gp->thread_locks == 0) {
         gp->kind = qnode::k_goroutine;
         gp->bound = nullptr;

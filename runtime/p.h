@@ -72,6 +72,8 @@ struct alignas(base::k_cache_line_bytes) p {
     base::atomic<bool> stealable{false};
     // Asks the P's M to come to the scheduling loop at its next decision. By anyone.
     base::atomic<bool> attention{false};
+    // What `switches` was when its goroutine was asked to give way: another one is not meant.
+    base::atomic<std::uint64_t> asked_at{0};
 
     // The M that blocks while the P stays with it: whoever clears this has the P. ORD(caller).
     base::atomic<m*> caller{nullptr};

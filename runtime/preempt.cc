@@ -57,10 +57,13 @@ struct sigaction before;
 // one that ran before, and no exception is on its way, because the unwinder runs on a segment that
 // has been given back already.
 bool may_give_way(const m* mp, const g* gp) {
-    return mp->cpu->attention.load(std::memory_order_relaxed) && gp->os_locks == 0 &&
-           mp->after == after_switch::nothing && mp->no_preemption == 0 && !gp->ending &&
-           mp->eh_globals->uncaught == 0 &&
-           (mp->bound_g == nullptr || mp->owner->stopping.load(std::memory_order_relaxed));
+    const p* pp = mp->cpu;
+    const bool asked =
+        mp->owner->stopping.load(std::memory_order_relaxed) ||
+        (mp->bound_g == nullptr && pp->attention.load(std::memory_order_relaxed) &&
+         pp->asked_at.load(std::memory_order_relaxed) == pp->switches.get());
+    return asked && gp->os_locks == 0 && mp->after == after_switch::nothing &&
+           mp->no_preemption == 0 && !gp->ending && mp->eh_globals->uncaught == 0;
 }
 
 // The limit word with which the interrupted code goes on.
@@ -123,12 +126,14 @@ void give_way_at(const void* site, const void* callee) {
     if (!give_way(mp, gp)) abandon(mp);
 }
 
-void ask_to_give_way(sched* s, p* pp) {
+void ask_to_give_way(sched* s, p* pp, std::uint64_t switches) {
+    pp->asked_at.store(switches, std::memory_order_relaxed);
     pp->attention.store(true, std::memory_order_relaxed);
     if (s->opts.preempt == preemption::off) return;
     lock_guard hold(s->mu);
     const m* mp = pp->runner.get();
-    if (mp == nullptr || mp->tid == 0) return;
+    // On g0 it is in the scheduler.
+    if (mp == nullptr || mp->tid == 0 || mp->cur() == nullptr) return;
     // Each goroutine that gives way keeps an M. Near the limit none does.
     constexpr int k_spare_ms = 16;
     if (s->idle_ms == nullptr && s->m_count + k_spare_ms >= s->opts.max_threads) return;
@@ -147,7 +152,9 @@ void admit_preemption() {}
 void interrupt(const m*) {}
 void restore_preemption() {}
 void give_way_at(const void*, const void*) {}
-void ask_to_give_way(sched*, p* pp) { pp->attention.store(true, std::memory_order_relaxed); }
+void ask_to_give_way(sched*, p* pp, std::uint64_t) {
+    pp->attention.store(true, std::memory_order_relaxed);
+}
 
 #endif
 

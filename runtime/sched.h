@@ -179,8 +179,9 @@ void install_preemption();
 // On an M's thread, which may have been made by one that is in the handler.
 void admit_preemption();
 void restore_preemption();
-// Asks the goroutine that runs on pp to give way.
-void ask_to_give_way(sched* s, p* pp);
+// Asks the goroutine that runs on pp to give way, if it is the one that has run there since the
+// P's `switches` was so many.
+void ask_to_give_way(sched* s, p* pp, std::uint64_t switches);
 // Has an M look at what its P is asked for.
 void interrupt(const m* mp);
 // The slow path of a check where `callee` is called, which returns to `site`: gives way if that can

@@ -7,9 +7,9 @@
 //    timer is due that nobody gets to.
 //  - The net is polled when nobody has for a slice.
 //
-// It looks every 20 us while a P with work is in a blocking region, less and less often when it
-// finds nothing, every slice while any P is busy, and not at all while every P is idle: then the
-// one that takes a P wakes it.
+// It looks every 20 us while a P with work is in a blocking region, up to 100 us when that goes on
+// for long without anything to do, every slice while any P is busy, and not at all while every P is
+// idle: then the one that takes a P wakes it.
 //
 // The protocol ORD(sysmon): who has something to be seen to makes it visible, fences, and reads
 // when sysmon looks next; sysmon writes when it will look, fences, and looks once more.
@@ -39,6 +39,7 @@ constexpr std::int64_t k_shortest_ns = 20'000;       // between looks
 constexpr std::int64_t k_timer_look_ns = 500'000;    // between looks for the sake of timers
 constexpr std::int64_t k_ask_again_ns = 1'000'000;
 constexpr int k_short_looks = 50;                    // before the looks get rarer
+constexpr std::int64_t k_longest_call_look_ns = 100'000;
 
 // What was seen of a P at the look before.
 struct seen {
@@ -109,7 +110,7 @@ std::int64_t watcher::look_at_running(p* pp, seen& x, std::int64_t now) {
         return now + k_slice_ns;
     }
     if ((others && ran_ns >= k_slice_ns) || (timer_due_ && ran_ns >= k_timer_grace_ns)) {
-        ask_to_give_way(s_, pp);
+        ask_to_give_way(s_, pp, x.count);
         return now + k_ask_again_ns;
     }
     return timer_due_ ? now + k_timer_grace_ns : x.since_ns + k_slice_ns;
@@ -158,7 +159,8 @@ std::int64_t watcher::look(std::int64_t now) {
         else if (pp->runner.get() != nullptr)
             next = std::min(next, look_at_running(pp, x, now));
     }
-    if (++looks_ > k_short_looks) call_delay_ns_ = std::min(2 * call_delay_ns_, k_slice_ns);
+    if (++looks_ > k_short_looks)
+        call_delay_ns_ = std::min(2 * call_delay_ns_, k_longest_call_look_ns);
     if (looks_ <= k_short_looks) call_delay_ns_ = k_shortest_ns;
     return next;
 }

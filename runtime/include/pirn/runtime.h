@@ -22,7 +22,9 @@ asm(".pirn_split 1");
 
 namespace pirn {
 
-// When a goroutine that does not give way by itself is made to.
+// When a goroutine that does not give way by itself is made to, after a slice of 10 ms or when a
+// timer is due: never, at the checks of the stack, or also between them, by a signal. Goroutines
+// keep their thread then. Only code that went through the pass is; checkpoint() is for other.
 enum class preemption { off, cooperative, full };
 
 struct options {
