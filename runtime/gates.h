@@ -250,7 +250,9 @@ using futex_wait_until = bool(void*, unsigned*, unsigned, bool, long, long);
     GATE_VARIADIC(fscanf, int, (FILE * from, const char* form), form, vfscanf, (from, form, list)) \
     GATE_VARIADIC(__isoc99_scanf, int, (const char* form), form, __isoc99_vscanf, (form, list))    \
     GATE_VARIADIC(__isoc99_fscanf, int, (FILE * from, const char* form), form, __isoc99_vfscanf,   \
-                  (from, form, list))                                                              \
+                  (from, form, list))
+// Since glibc 2.38.
+#define PIRN_GATES_VARIADIC_23(GATE_VARIADIC)                                                      \
     GATE_VARIADIC(__isoc23_scanf, int, (const char* form), form, __isoc23_vscanf, (form, list))    \
     GATE_VARIADIC(__isoc23_fscanf, int, (FILE * from, const char* form), form, __isoc23_vfscanf,   \
                   (from, form, list))

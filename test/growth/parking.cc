@@ -257,7 +257,7 @@ GROWTH_SUBJECT("parking: goroutines started at depth, and by those in turn") {
     growth::crowd all;
     struct starter {
         static void start(growth::crowd& all, std::atomic<int>& ended, int generations) {
-            at_depth(20, [&] {
+            at_depth(200, [&] {
                 for (int i = 0; i < 3 && generations > 0; ++i)
                     all.start([&, generations] { start(all, ended, generations - 1); });
             });
