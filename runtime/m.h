@@ -58,7 +58,6 @@ struct m : stack::thread {
     p* called_from = nullptr;      // the P it had when it began to block
     g* bound_g = nullptr;          // the only goroutine that it runs (lock_os_thread)
     bool bound_ended = false;      // that has ended: the M ends as well
-    std::uint32_t no_preemption = 0;  // user code runs under a lock of the runtime
     bool writing_fd = false;       // inside io::fd's write: a SIGPIPE now is ours
 #ifdef PIRN_CHECKS
     std::uint8_t held[16] = {};    // ranks of the locks held, and how many

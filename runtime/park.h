@@ -20,7 +20,6 @@
 namespace pirn::rt {
 
 struct g;
-struct m;
 struct waiter;
 
 // Why a goroutine waits, for dumps; the names are Go's.
@@ -80,8 +79,8 @@ class who {
     std::uintptr_t word_ = 0;
 };
 
-// While it stands the calling goroutine is not made to give way: for user code that runs under a
-// lock of the runtime.
+// While it stands the calling goroutine is not made to give way, also after a park: for user code
+// that runs under a lock of the runtime.
 class no_preemption {
   public:
     no_preemption();
@@ -90,7 +89,7 @@ class no_preemption {
     no_preemption& operator=(const no_preemption&) = delete;
 
   private:
-    m* m_;
+    g* gp_;
 };
 
 // Makes a parked caller runnable; what was written before is visible to it. From any thread. May

@@ -39,11 +39,11 @@ bool in_runtime_text(const void* address) {
     return at >= __start_pirn_text && at < __stop_pirn_text;
 }
 
-no_preemption::no_preemption() : m_(self()) {
-    if (m_ != nullptr) ++m_->no_preemption;
+no_preemption::no_preemption() : gp_(current_goroutine()) {
+    if (gp_ != nullptr) ++gp_->os_locks;
 }
 no_preemption::~no_preemption() {
-    if (m_ != nullptr) --m_->no_preemption;
+    if (gp_ != nullptr) --gp_->os_locks;
 }
 
 #ifdef PIRN_SPLIT
@@ -63,7 +63,7 @@ bool may_give_way(const m* mp, const g* gp) {
         (mp->bound_g == nullptr && pp->attention.load(std::memory_order_relaxed) &&
          pp->asked_at.load(std::memory_order_relaxed) == pp->switches.get());
     return asked && gp->os_locks == 0 && mp->after == after_switch::nothing &&
-           mp->no_preemption == 0 && !gp->ending && mp->eh_globals->uncaught == 0;
+           !gp->ending && mp->eh_globals->uncaught == 0;
 }
 
 // The limit word with which the interrupted code goes on.

@@ -87,6 +87,7 @@ TEST_CASE("G15 what comes back without a P is queued", "[blocking]") {
                             pirn::blocking([] { block_for(1ms); });
                             if (errno != i) ++errors;
                         }
+                        const pirn::rt::no_preemption guard;
                         pirn::rt::lock_guard hold(mu);
                         ++done;
                         ++ended;

@@ -133,6 +133,7 @@ struct gate {
 
     static bool drop(rt::waiter* w) noexcept {
         auto* g = static_cast<gate*>(w->object.get());
+        const rt::no_preemption guard;
         rt::lock_guard hold(g->mu);
         if (!w->linked()) return false;
         g->queue.remove(w);

@@ -65,6 +65,7 @@ struct gate {
     void wait() {
         rt::parker self;
         {
+            const rt::no_preemption guard;
             rt::lock_guard hold(mu);
             all.push_back(self.name());
         }

@@ -13,6 +13,7 @@ class mailbox {
     void put() {
         rt::who sleeper;
         {
+            const rt::no_preemption guard;
             rt::lock_guard hold(mu_);
             full_ = true;
             sleeper = sleeper_;
@@ -21,6 +22,7 @@ class mailbox {
         if (sleeper) rt::ready(sleeper);
     }
     void take() {
+        const rt::no_preemption guard;
         mu_.acquire();
         while (!full_) {
             rt::parker self;
