@@ -134,8 +134,8 @@ void watcher::poll(std::int64_t now) {
 
 std::int64_t watcher::look(std::int64_t now) {
     const std::int64_t trace_ns = trace_sched(s_, now);
-    poll(now);
     watched_ = s_->poller.load(std::memory_order_relaxed) != nullptr;
+    poll(now);
     idle_ = s_->idle_p_count.load(std::memory_order_relaxed) != 0;
     outside_ = any_for_all(s_);
     first_timer_ns_ = base::k_never_ns;
