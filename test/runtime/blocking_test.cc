@@ -27,7 +27,12 @@ using clock_type = std::chrono::steady_clock;
 
 namespace {
 
-void block_for(std::chrono::milliseconds d) { ::poll(nullptr, 0, static_cast<int>(d.count())); }
+// Keeps errno, which a signal that interrupts the call would change.
+void block_for(std::chrono::milliseconds d) {
+    const int before = errno;
+    ::poll(nullptr, 0, static_cast<int>(d.count()));
+    errno = before;
+}
 
 }  // namespace
 
