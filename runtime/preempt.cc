@@ -34,11 +34,6 @@ int __sigaction(int number, const struct sigaction* act, struct sigaction* old) 
 
 namespace pirn::rt {
 
-bool in_runtime_text(const void* address) {
-    const char* at = static_cast<const char*>(address);
-    return at >= __start_pirn_text && at < __stop_pirn_text;
-}
-
 no_preemption::no_preemption() : gp_(current_goroutine()) {
     if (gp_ != nullptr) ++gp_->os_locks;
 }
@@ -52,6 +47,12 @@ namespace {
 
 constexpr int k_signal = SIGURG;  // ignored where nobody handles it
 struct sigaction before;
+
+// Whether an address is text of the library itself.
+bool in_runtime_text(const void* address) {
+    const char* at = static_cast<const char*>(address);
+    return at >= __start_pirn_text && at < __stop_pirn_text;
+}
 
 // Whether the goroutine may lose its P: nobody waits for what it holds, or for what it does for the
 // one that ran before, and no exception is on its way, because the unwinder runs on a segment that

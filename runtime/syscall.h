@@ -15,7 +15,5 @@ g* current_goroutine();
 // The calling goroutine runs on its present thread, as with lock_os_thread; counted.
 void bind_thread();
 void unbind_thread();
-// Whether an address is text of the library itself.
-bool in_runtime_text(const void* address);
 
 }  // namespace pirn::rt

@@ -73,6 +73,16 @@ void among_hogs(int procs, pirn::preemption preempt, int hogs, Hog hog, F f) {
         {.procs = procs, .preempt = preempt});
 }
 
+// How often the main goroutine gets to run again among hogs; 20 if it is not kept out.
+template <class Hog>
+int turns_among(int procs, pirn::preemption preempt, Hog hog) {
+    int turns = 0;
+    among_hogs(procs, preempt, 2 * procs, hog, [&] {
+        for (; turns < 20; ++turns) pirn::sleep_for(1ms);
+    });
+    return turns;
+}
+
 std::chrono::nanoseconds latest_of_sleeps(int n) {
     std::chrono::nanoseconds latest{0};
     for (int i = 0; i < n; ++i) {
@@ -87,21 +97,13 @@ std::chrono::nanoseconds latest_of_sleeps(int n) {
 
 TEST_CASE("G12 a hog with no calls does not block others", "[preempt]") {
     on_procs([](int procs) {
-        int turns = 0;
-        among_hogs(procs, pirn::preemption::full, 2 * procs, burn_without_calls, [&] {
-            for (; turns < 20; ++turns) pirn::sleep_for(1ms);
-        });
-        REQUIRE(turns == 20);
+        REQUIRE(turns_among(procs, pirn::preemption::full, burn_without_calls) == 20);
     });
 }
 
 TEST_CASE("G12 cooperative: a hog that calls gives way at a check", "[preempt]") {
     on_procs([](int procs) {
-        int turns = 0;
-        among_hogs(procs, pirn::preemption::cooperative, 2 * procs, burn_with_calls, [&] {
-            for (; turns < 20; ++turns) pirn::sleep_for(1ms);
-        });
-        REQUIRE(turns == 20);
+        REQUIRE(turns_among(procs, pirn::preemption::cooperative, burn_with_calls) == 20);
     });
 }
 
