@@ -94,7 +94,7 @@ void end_binding(m* mp) {
 // ends.
 bool wait_without_p(m* mp) {
     sched* s = mp->owner;
-    g* gp = mp->bound_g;
+    p* pp = nullptr;
     {
         lock_guard hold(s->mu);
         // ORD(stopping): relaxed under mu; wake_all takes mu after it was set.
@@ -102,17 +102,15 @@ bool wait_without_p(m* mp) {
         if (!mp->bound_ready) {
             mp->waits = bound_wait::for_goroutine;
             ++s->m_idle;
-        } else if (p* pp = pop_idle_p(s, nullptr)) {
-            mp->bound_ready = false;
-            mp->handed = pp;
         } else {
             mp->bound_ready = false;
-            queue_for_p(mp, gp, s->global, s->global_size);
+            pp = pop_idle_p(s, nullptr);
+            if (pp == nullptr) queue_for_p(mp, mp->bound_g, s->global, s->global_size);
         }
     }
-    if (mp->handed == nullptr) return sleep_for_p(mp);
-    take_p(mp, mp->handed);
-    mp->handed = nullptr;
+    // From here on `handed` is a waker's, and goes with its wakeup.
+    if (pp == nullptr) return sleep_for_p(mp);
+    take_p(mp, pp);
     return true;
 }
 
