@@ -72,8 +72,8 @@ bool take_ready(m* mp) {
 // The M's goroutine has ended, and so does the M: nobody else knows it from here on.
 void end_binding(m* mp) {
     mp->bound_ended = false;
-    // m0 is not ours to end: it goes on as any other.
-    if (mp == mp->owner->m0) {
+    // A thread that is not ours to end goes on as any other.
+    if (is_lent(mp)) {
         mp->bound_g = nullptr;
         return;
     }

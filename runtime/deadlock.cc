@@ -4,7 +4,8 @@
 // Timers and parked readers or writers keep an M in the poller, which is not asleep. What is left
 // is a thread of the process that the runtime does not own: it might send on a channel, so its
 // existence defers the report, and the sleeper looks again from time to time (it may end).
-// PIRN_DEBUG=deadlock=strict reports all the same.
+// PIRN_DEBUG=deadlock=strict reports all the same. What start began is never reported: its host may
+// call in at any time.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -92,7 +93,8 @@ bool foreign_thread_exists(sched* s) {
 }  // namespace
 
 bool looks_dead(sched* s) {
-    if (s->m_idle != s->m_count || s->stopping.load(std::memory_order_relaxed)) return false;
+    if (s->embedded || s->m_idle != s->m_count || s->stopping.load(std::memory_order_relaxed))
+        return false;
     if (s->poller.load(std::memory_order_relaxed) != nullptr || io_waiters() != 0) return false;
     if (!s->global.empty()) return false;
     for (auto& slot : s->ps) {

@@ -62,6 +62,10 @@ p* pop_idle_p(sched* s, const p* wanted) {
 
 void push_idle_p(sched* s, p* pp) {
     pp->runner = nullptr;
+    if (s->host_wants.load(std::memory_order_relaxed)) [[unlikely]] {
+        give_host(s, pp, false);
+        return;
+    }
     pp->status = p_status::idle;
     pp->next_idle = s->idle_ps;
     s->idle_ps = pp;
@@ -250,11 +254,7 @@ qnode* look_elsewhere(m* mp) {
     return nullptr;
 }
 
-struct outlook {
-    bool work = false;         // on a ring or the global queue
-    bool next_only = false;    // on some P's next slot
-    std::int64_t first_timer_ns = base::k_never_ns;
-};
+}  // namespace
 
 outlook look_at_all(sched* s) {
     outlook o;
@@ -272,6 +272,8 @@ outlook look_at_all(sched* s) {
     }
     return o;
 }
+
+namespace {
 
 // Puts the P on the idle list. False: there is work after all, or the P has just been retired, and
 // the M keeps it for another look. `handed_on`: retire_p has emptied it.
@@ -313,19 +315,23 @@ bool get_idle_p(m* mp) {
     return true;
 }
 
-// Waits for the P that a waker hands over. False: the run ends.
-bool take_handed(m* mp) {
+enum class slept { have_p, look_again, stop };
+
+// Waits for what a waker hands over: a P, or the wish that it look again.
+slept take_handed(m* mp) {
     mp->wake.sleep(base::k_never_ns);
     mp->wake.clear();
     p* pp = mp->handed;
     mp->handed = nullptr;
-    if (pp == nullptr) return false;
+    if (mp->handed_look) {
+        mp->handed_look = false;
+        return slept::look_again;
+    }
+    if (pp == nullptr) return slept::stop;
     mp->spinning = mp->handed_spinning;
     take_p(mp, pp);
-    return true;
+    return slept::have_p;
 }
-
-enum class slept { have_p, look_again, stop };
 
 // Sleeps in the poller, if nobody else does and there is something to wait for there.
 bool try_poller(m* mp, std::int64_t until_ns, slept& result) {
@@ -348,7 +354,7 @@ bool try_poller(m* mp, std::int64_t until_ns, slept& result) {
     if (s->poller.exchange(nullptr, std::memory_order_acq_rel) != mp) {
         // Taken out: a P comes over the note.
         if (!found.empty()) queue_global(s, std::move(found));
-        result = take_handed(mp) ? slept::have_p : slept::stop;
+        result = take_handed(mp);
         return true;
     }
     if (get_idle_p(mp)) {
@@ -359,8 +365,11 @@ bool try_poller(m* mp, std::int64_t until_ns, slept& result) {
         result = slept::have_p;
         return true;
     }
-    // Every P is busy; their Ms look at the net by themselves.
-    if (!found.empty()) queue_global(s, std::move(found));
+    // Every P is busy, their Ms look at the net by themselves; or one rests.
+    if (!found.empty()) {
+        queue_global(s, std::move(found));
+        wake_from_outside(s);
+    }
     result = slept::look_again;
     return true;
 }
@@ -392,13 +401,13 @@ slept sleep_on_note(m* mp, std::int64_t until_ns) {
         suspicious = looks_dead(s);
     }
     if (suspicious) until_ns = check_dead(s);
-    if (mp->wake.sleep(until_ns)) return take_handed(mp) ? slept::have_p : slept::stop;
+    if (mp->wake.sleep(until_ns)) return take_handed(mp);
     {
         lock_guard hold(s->mu);
         if (unlist_idle_m(s, mp)) return slept::look_again;
     }
     // Taken off the list by a waker at the same moment.
-    return take_handed(mp) ? slept::have_p : slept::stop;
+    return take_handed(mp);
 }
 
 // The M has no P and nothing to do. True: it has a P again.
@@ -410,9 +419,12 @@ bool sleep_for_work(m* mp) {
         const outlook o = look_at_all(s);
         if (s->stopping.load(std::memory_order_relaxed)) return false;
         const bool due = o.first_timer_ns != base::k_never_ns && o.first_timer_ns <= base::now_ns();
-        if ((o.work || due) && get_idle_p(mp)) {
-            start_spinning(mp);
-            return true;
+        if (o.work || due) {
+            if (get_idle_p(mp)) {
+                start_spinning(mp);
+                return true;
+            }
+            call_host(s);
         }
         std::int64_t until_ns = o.first_timer_ns;
         if (o.next_only) {
@@ -492,7 +504,13 @@ void hand_off_p(sched* s, p* pp) {
         return;
     }
     pp->runner = nullptr;
-    if (due || pp->first != nullptr || !pp->queue.empty() || any_for_all(s)) {
+    const bool work = due || pp->first != nullptr || !pp->queue.empty() || any_for_all(s);
+    if (work && s->host_wants.load(std::memory_order_relaxed)) [[unlikely]] {
+        give_host(s, pp, true);
+        s->mu.release();
+        return;
+    }
+    if (work) {
         hand_over(s, pp, false);
         return;
     }
@@ -511,7 +529,7 @@ qnode* find_runnable(m* mp) {
     for (;;) {
         if (mp->bound_g != nullptr) {
             if (qnode* n = await_bound(mp)) return n;
-            if (mp->bound_g != nullptr || mp != s->m0) return nullptr;
+            if (mp->bound_g != nullptr || !is_lent(mp)) return nullptr;
             continue;
         }
         if (mp->cpu == nullptr && !sleep_for_work(mp)) return nullptr;
@@ -524,6 +542,13 @@ qnode* find_runnable(m* mp) {
         if (pp->id >= s->procs.load(std::memory_order_relaxed)) {
             retire_p(s, pp);
             give_up_p(mp, true);
+            continue;
+        }
+        if (s->host_wants.load(std::memory_order_relaxed)) [[unlikely]] {
+            // It was taken from the thread that called for it.
+            if (mp->spinning) stop_spinning(mp);
+            mp->cpu = nullptr;
+            hand_off_p(s, pp);
             continue;
         }
         qnode* n = look_at_hand(mp);
@@ -557,9 +582,27 @@ void wake_for_work_slow(sched* s) {
     if (pp == nullptr) {
         s->mu.release();
         s->spinning.fetch_sub(1, std::memory_order_relaxed);
+        call_host(s);
         return;
     }
     hand_over(s, pp, true);
+}
+
+void wake_to_watch(sched* s) {
+    s->mu.acquire();
+    m* mp = s->idle_ms;
+    if (mp != nullptr) {
+        s->idle_ms = mp->next_idle;
+        mp->next_idle = nullptr;
+        --s->m_idle;
+    }
+    s->mu.release();
+    if (mp == nullptr) {
+        start_m(s, nullptr, false);
+        return;
+    }
+    mp->handed_look = true;
+    mp->wake.wake();
 }
 
 void wake_from_outside(sched* s) {
@@ -615,6 +658,7 @@ void wake_all(sched* s) {
         list->wake.wake();
         list = next;
     }
+    call_host_to_end(s);
     // ORD(poller-timer): seq_cst fence; `stopping` is visible before the poller's place is read.
     // Pairs with the fence in try_poller, which reads `stopping` after it.
     base::fence(std::memory_order_seq_cst);

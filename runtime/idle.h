@@ -2,6 +2,7 @@
 // What idle.cc, bound.cc and procs.cc share: Ps and Ms that change hands.
 #pragma once
 
+#include "runtime/base/clock.h"
 #include "runtime/sched.h"
 
 namespace pirn::rt {
@@ -16,6 +17,19 @@ void take_p(m* mp, p* pp);
 void hand_over(sched* s, p* pp, bool spinning);
 // What is runnable at hand: the M's own P's queue, the global one, timers, network.
 qnode* look_at_hand(m* mp);
+
+// Whether the thread is the program's, lent to the run.
+inline bool is_lent(const m* mp) { return mp == mp->owner->m0 || mp == mp->owner->host.get(); }
+
+// All that is there to see: goroutines that could run, and what will be due.
+struct outlook {
+    bool work = false;         // on a ring or the global queue
+    bool next_only = false;    // on some P's next slot
+    std::int64_t first_timer_ns = base::k_never_ns;
+};
+outlook look_at_all(sched* s);
+// Has an idle M, or a new one, see to the poller, for there is something to wait for.
+void wake_to_watch(sched* s);
 
 // bound.cc
 

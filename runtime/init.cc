@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The start and the end of a run.
 //
-// Start (run_main):
+// Start (run_main; start, which has no m0 and no main goroutine: every P is idle at first):
 //  1. the run's object, with its Ps; the layout of stacks
 //  2. handlers for faults and uncaught exceptions
 //  3. the calling thread becomes m0, takes P 0, and the main goroutine is queued
 //  4. sysmon starts, and m0 enters the scheduling loop
-// End, when the main function has returned (end_run, on whichever M ran it):
+// End, when the main function has returned (end_run, on whichever M ran it), or by stop, whose
+// thread is then in m0's place:
 //  5. `stopping` is set; every M comes to its loop at its goroutine's next park or yield and leaves
 //  6. m0 leaves its loop too; nobody new gets a hold of the run from outside, and those who have
 //     one (foreign threads, which may be starting an M) are waited for
@@ -19,6 +20,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <string>
 
 #include <cxxabi.h>
 #include <pthread.h>
@@ -51,6 +53,8 @@ namespace {
 
 // Whether there is a run, from its start until nothing of it is left: one at a time.
 base::atomic<bool> occupied{false};
+// What start began, until stop.
+base::atomic<sched*> started{nullptr};
 // The run that can be had, and how many threads hold on to it.
 base::atomic<sched*> current{nullptr};
 base::atomic<std::uint32_t> holders{0};
@@ -62,6 +66,8 @@ base::atomic<std::uint32_t> holders{0};
 
 constexpr std::int64_t k_straggler_ns = 10'000'000;
 constexpr std::size_t k_main_stack_bytes = 8u << 20;  // as a thread's: it is the program's main
+
+}  // namespace
 
 m* make_m(sched* s) {
     m* mp = base::make<m>();
@@ -82,6 +88,8 @@ m* make_m(sched* s) {
     return mp;
 }
 
+namespace {
+
 // The lowest byte of the calling thread's stack, above its guard.
 const std::byte* lowest_of_own_stack() {
     pthread_attr_t attributes;
@@ -93,17 +101,19 @@ const std::byte* lowest_of_own_stack() {
     return static_cast<const std::byte*>(lowest);
 }
 
-// The calling thread becomes mp.
+}  // namespace
+
 void adopt_thread(m* mp) {
     look_at_thread();
-    {
+    base::san_adopt_thread(mp->san);
+    // A host's thread comes again and again.
+    if (mp->tid == 0) {
         lock_guard hold(mp->owner->mu);
         mp->tid = static_cast<int>(::gettid());
+        mp->eh_globals = reinterpret_cast<eh_globals_image*>(abi::__cxa_get_globals());
+        mp->errno_address = &errno;
+        mp->stack_lo = lowest_of_own_stack();
     }
-    mp->eh_globals = reinterpret_cast<eh_globals_image*>(abi::__cxa_get_globals());
-    mp->errno_address = &errno;
-    base::san_adopt_thread(mp->san);
-    mp->stack_lo = lowest_of_own_stack();
     mp->limit_word = arch::limit_address();
     open_signal_stack(mp);
     admit_preemption();
@@ -112,10 +122,16 @@ void adopt_thread(m* mp) {
 
 void leave_thread(m* mp) {
     mp->limit_word = nullptr;
-    stack::trim_segments(*mp, 0);
     set_self(nullptr);
     close_signal_stack(mp);
 }
+
+void forget_thread(m* mp) {
+    stack::trim_segments(*mp, 0);
+    free_signal_stack(mp);
+}
+
+namespace {
 
 void* m_main(void* arg) {
     m* mp = static_cast<m*>(arg);
@@ -123,8 +139,7 @@ void* m_main(void* arg) {
     char name[16];
     std::snprintf(name, sizeof name, "pirn-m%d", mp->id);
     ::pthread_setname_np(::pthread_self(), name);
-    {
-        p* pp = mp->handed;
+    if (p* pp = mp->handed) {
         mp->handed = nullptr;
         mp->cpu = pp;
         pp->runner = mp;
@@ -132,6 +147,7 @@ void* m_main(void* arg) {
     }
     schedule_loop(mp);
     leave_thread(mp);
+    forget_thread(mp);
     if (mp->detached) {
         ::pthread_detach(::pthread_self());
         base::destroy(mp);
@@ -237,17 +253,17 @@ bool join(m* mp) {
     return true;
 }
 
-// An M other than m0 that has not been joined yet.
+// An M whose thread is ours and has not been joined yet.
 m* next_to_join(sched* s) {
     lock_guard hold(s->mu);
     for (m* mp = s->all_ms; mp != nullptr; mp = mp->next_all) {
-        if (mp != s->m0 && !mp->joined) return mp;
+        if (mp != s->m0 && mp != s->host.get() && !mp->joined) return mp;
     }
     return nullptr;
 }
 
-// Joins every M but m0, also those that others start until they are joined themselves. False: one
-// was left behind.
+// Joins every M with a thread of ours, also those that others start until they are joined
+// themselves. False: one was left behind.
 bool join_all(sched* s) {
     bool all = true;
     while (m* mp = next_to_join(s)) {
@@ -301,7 +317,11 @@ void clean_up(sched* s) {
         p* pp = slot.load(std::memory_order_relaxed);  // no M that makes Ps is left
         if (pp != nullptr) forget_timers(pp);
     }
-    leave_thread(s->m0);
+    forget_host(s);
+    if (s->m0 != nullptr) {
+        leave_thread(s->m0);
+        forget_thread(s->m0);
+    }
     restore_unwind_hooks();
     restore_preemption();
     restore_signal_handlers();
@@ -319,6 +339,60 @@ void clean_up(sched* s) {
         stack::release_all();
     }
     free_run(s, left_behind);
+}
+
+}  // namespace
+
+namespace {
+
+// One run at a time.
+void occupy(const char* caller) {
+    if (self() != nullptr) {
+        throw panic(std::string(caller) +
+                    (self()->owner->abandoned
+                         ? ": called by a goroutine in the child of a fork: only another thread "
+                           "can have a runtime there"
+                         : ": called from inside a runtime"));
+    }
+    // ORD(occupied): acquire; what the last run left. Pairs with the release in vacate.
+    if (occupied.exchange(true, std::memory_order_acquire))
+        throw panic(std::string(caller) + ": a runtime is running already");
+}
+
+void vacate() {
+    // ORD(occupied): release; pairs with the acquire in occupy.
+    occupied.store(false, std::memory_order_release);
+}
+
+// The object of a run, and what the process needs for one. Steps 1 and 2.
+sched* open_run(const options& o) {
+    auto* s = base::make<sched>();
+    s->opts = o;
+    const int procs = o.procs > 0 ? o.procs : default_procs();
+    s->procs.store(static_cast<std::uint32_t>(procs < int{k_max_procs} ? procs : int{k_max_procs}),
+                   std::memory_order_relaxed);
+    look_at_process();
+    watch_forks();
+    open_gates();
+    prepare_stacks();
+    start_stackstat();
+    stack::prepare_segments(
+        {.max_bytes = o.max_stack, .see_every_hop = stackstat_on, .on_hot_call = warn_of_hot_call,
+         .on_give_way = give_way_at});
+    install_signal_handlers();
+    install_preemption();
+    install_unwind_hooks();
+    base::set_fatal_hook(fatal_dump);
+    for (std::uint32_t id = s->procs.load(std::memory_order_relaxed); id-- > 0;) make_p(s, id);
+    return s;
+}
+
+// The run can be had from outside; its Ps are idle, from one on.
+void offer_run(sched* s, std::uint32_t first_idle) {
+    for (std::uint32_t id = s->procs.load(std::memory_order_relaxed); id-- > first_idle;)
+        add_idle_p(s, s->ps[id].load(std::memory_order_relaxed));
+    // ORD(current-run): seq_cst; the run is whole. Pairs with the load in sched_ref.
+    current.store(s, std::memory_order_seq_cst);
 }
 
 }  // namespace
@@ -347,6 +421,7 @@ void forget_run() {
     // Relaxed: there is one thread.
     current.store(nullptr, std::memory_order_relaxed);
     holders.store(0, std::memory_order_relaxed);
+    started.store(nullptr, std::memory_order_relaxed);
     occupied.store(false, std::memory_order_relaxed);
 }
 
@@ -379,46 +454,15 @@ using namespace rt;
 namespace detail {
 
 void run_main(void (*main_fn)(void*), void* arg, const options& o) {
-    if (self() != nullptr) {
-        throw panic(self()->owner->abandoned
-                        ? "run: called by a goroutine in the child of a fork: only another thread "
-                          "can have a runtime there"
-                        : "run: called from inside a runtime");
-    }
-    // ORD(occupied): acquire; what the last run left. Pairs with the release at the end of this.
-    if (occupied.exchange(true, std::memory_order_acquire))
-        throw panic("run: a runtime is running already");
-    auto* s = base::make<sched>();
-    s->opts = o;
-    const int procs = o.procs > 0 ? o.procs : default_procs();
-    s->procs.store(static_cast<std::uint32_t>(procs < int{k_max_procs} ? procs : int{k_max_procs}),
-                   std::memory_order_relaxed);
-    look_at_process();
-    watch_forks();
-    open_gates();
-    prepare_stacks();
-    start_stackstat();
-    stack::prepare_segments(
-        {.max_bytes = o.max_stack, .see_every_hop = stackstat_on, .on_hot_call = warn_of_hot_call,
-         .on_give_way = give_way_at});
-    install_signal_handlers();
-    install_preemption();
-    install_unwind_hooks();
-    base::set_fatal_hook(fatal_dump);
+    occupy("run");
+    sched* s = open_run(o);
     m* m0 = make_m(s);
     s->m0 = m0;
     adopt_thread(m0);
-    for (std::uint32_t id = s->procs.load(std::memory_order_relaxed); id-- > 0;) {
-        p* pp = make_p(s, id);
-        if (id > 0)
-            add_idle_p(s, pp);
-        else
-            m0->cpu = pp;
-    }
+    m0->cpu = s->ps[0].load(std::memory_order_relaxed);
     m0->cpu->runner = m0;
     m0->cpu->status = p_status::in_use;
-    // ORD(current-run): seq_cst; the run is whole. Pairs with the load in sched_ref.
-    current.store(s, std::memory_order_seq_cst);
+    offer_run(s, 1);
 
     main_call call{main_fn, arg};
     spawn_record* r = new_record(sizeof call, alignof(main_call));
@@ -430,11 +474,30 @@ void run_main(void (*main_fn)(void*), void* arg, const options& o) {
     start_sysmon(s);
     schedule_loop(m0);
     clean_up(s);
-    // ORD(occupied): release; pairs with the acquire above.
-    occupied.store(false, std::memory_order_release);
+    vacate();
 }
 
 }  // namespace detail
+
+void start(const options& o) {
+    occupy("start");
+    sched* s = open_run(o);
+    s->embedded = true;
+    offer_run(s, 0);
+    start_sysmon(s);
+    // ORD(occupied): release; the run is whole. Pairs with the acquire in stop.
+    started.store(s, std::memory_order_release);
+}
+
+void stop() {
+    if (self() != nullptr) throw panic("stop: called by a goroutine");
+    // ORD(occupied): acquire; pairs with the release in start.
+    sched* s = started.exchange(nullptr, std::memory_order_acquire);
+    if (s == nullptr) throw panic("stop: no runtime was started");
+    end_run(s);
+    clean_up(s);
+    vacate();
+}
 
 int maxprocs(int n) {
     m* mp = self();

@@ -74,6 +74,7 @@ struct m : stack::thread {
     bound_wait waits = bound_wait::no;  // written under sched::mu
     bool bound_ready = false;           // under sched::mu: its goroutine is runnable, on no queue
     bool handed_spinning = false;
+    bool handed_look = false;           // no P, but to look again at what there is to sleep on
     note wake;
     // Set when the thread runs no code of the runtime any more.
     note ended;

@@ -50,6 +50,7 @@ struct timer_heap {
 enum class p_status : std::uint8_t {
     idle,     // on the idle list, to be taken by anyone
     in_use,   // an M has it, or is being handed it
+    resting,  // kept for the host's thread, between its calls of poll_once (host.cc)
     retired,  // its id is not below maxprocs: on no list
 };
 

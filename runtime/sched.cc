@@ -312,16 +312,18 @@ void goroutine_end() {
     leave(mp, mp->cur(), n);
 }
 
+void run_from_g0(m* mp, qnode* n) {
+    save_thread_state(mp, mp->g0_carried);
+    const target t = aim(mp, n);
+    base::san_switch_begin(mp->san, *t.san, false);
+    set_running(mp, t);
+    arch::switch_to(&mp->g0, t.to, t.word);
+    base::san_switch_end(mp->san, nullptr);
+    run_after(mp);
+}
+
 void schedule_loop(m* mp) {
-    while (qnode* n = find_runnable(mp)) {
-        save_thread_state(mp, mp->g0_carried);
-        const target t = aim(mp, n);
-        base::san_switch_begin(mp->san, *t.san, false);
-        set_running(mp, t);
-        arch::switch_to(&mp->g0, t.to, t.word);
-        base::san_switch_end(mp->san, nullptr);
-        run_after(mp);
-    }
+    while (qnode* n = find_runnable(mp)) run_from_g0(mp, n);
 }
 
 void abandon(m* mp) {
@@ -461,7 +463,8 @@ void yield() {
     g* gp = mp->cur();
     qnode* n = nullptr;
     // A look around that is due would find nothing: it is put off without a trip to g0.
-    if (pp->until_check == 1 && pp->alone && io_waiters() == 0 && !any_for_all(pp->owner) &&
+    if (pp->until_check == 1 && pp->alone && mp != pp->owner->host.get() && io_waiters() == 0 &&
+        !any_for_all(pp->owner) &&
         pp->timers.first_ns.load(std::memory_order_relaxed) == base::k_never_ns)
         pp->until_check = k_check_interval;
     if (pp->until_check > 1 && !pp->attention.load(std::memory_order_relaxed) &&

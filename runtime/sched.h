@@ -63,7 +63,16 @@ struct sched {
     base::atomic<int> sysmon_tid{0};
     trace_state trace;
     bool abandoned = false;     // in the child of a fork: only its m0 has it, and nothing runs
-    m* m0 = nullptr;
+    bool embedded = false;      // begun by start: foreign threads come and go
+    m* m0 = nullptr;            // the thread that called run; null where start did
+
+    // host.cc. Guarded by mu, but for what is atomic.
+    base::relaxed_ptr<m> host;  // the M of the thread that calls poll_once
+    p* host_p = nullptr;        // its P, while it is outside
+    bool host_rests = false;    // it is outside and has not been called: counted as an idle P
+    base::atomic<bool> host_wants{false};  // it has no P, and gets the next one
+    base::atomic<bool> host_inside{false};
+    base::atomic<int> host_fd{-1};
     base::atomic<bool> main_exited{false};  // main left by goexit
 };
 
@@ -86,6 +95,8 @@ class sched_ref {
 
 // The scheduling loop: runs goroutines until the M has to end. On g0.
 void schedule_loop(m* mp);
+// One pass of it: n, and what it leads to, until a look around is due. On g0.
+void run_from_g0(m* mp, qnode* n);
 // Entry function of every goroutine's stack.
 void goroutine_entry(void* record);
 // Ends the calling goroutine: its frames are done with. On its stack.
@@ -174,6 +185,16 @@ inline void sysmon_by(sched* s, std::int64_t when_ns) {
     if (s->sysmon_until_ns.load(std::memory_order_relaxed) > when_ns) nudge_sysmon(s);
 }
 
+// host.cc: a thread that drives a P by poll_once.
+
+// There is work, or the run ends: the host's thread is called by its descriptor, if it rests.
+void call_host(sched* s);
+void call_host_to_end(sched* s);
+// Under s->mu: a P that nobody has becomes the host's. `called`: there is work for it.
+void give_host(sched* s, p* pp, bool called);
+// At the end of a run, when the host's thread has left.
+void forget_host(sched* s);
+
 // preempt.cc
 void install_preemption();
 // On an M's thread, which may have been made by one that is in the handler.
@@ -189,7 +210,13 @@ void interrupt(const m* mp);
 void give_way_at(const void* site, const void* callee);
 
 // init.cc
-m* start_m(sched* s, p* pp, bool spinning);   // a new thread
+m* make_m(sched* s);
+m* start_m(sched* s, p* pp, bool spinning);   // a new thread; null: without a P
+// The calling thread becomes mp, and is a foreign one again.
+void adopt_thread(m* mp);
+void leave_thread(m* mp);
+// What the thread has left with the M is given back.
+void forget_thread(m* mp);
 p* make_p(sched* s, std::uint32_t id);
 
 // deadlock.cc

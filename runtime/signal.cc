@@ -154,13 +154,12 @@ void restore_signal_handlers() {
 }
 
 void open_signal_stack(m* mp) {
-    std::byte* memory = stack::map_region(k_signal_stack_bytes);
-    PIRN_CHECK(memory != nullptr);
+    if (mp->signal_stack == nullptr) mp->signal_stack = stack::map_region(k_signal_stack_bytes);
+    PIRN_CHECK(mp->signal_stack != nullptr);
     stack_t st{};
-    st.ss_sp = memory;
+    st.ss_sp = mp->signal_stack;
     st.ss_size = k_signal_stack_bytes;
     PIRN_CHECK(::sigaltstack(&st, &mp->signal_stack_before) == 0);
-    mp->signal_stack = memory;
 }
 
 void close_signal_stack(m* mp) {
@@ -171,6 +170,10 @@ void close_signal_stack(m* mp) {
     } else {
         ::sigaltstack(&mp->signal_stack_before, nullptr);
     }
+}
+
+void free_signal_stack(m* mp) {
+    if (mp->signal_stack == nullptr) return;
     stack::unmap_region(static_cast<std::byte*>(mp->signal_stack), k_signal_stack_bytes);
     mp->signal_stack = nullptr;
 }

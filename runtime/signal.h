@@ -10,8 +10,9 @@ struct m;
 void install_signal_handlers();
 void restore_signal_handlers();
 
-// Gives the calling M's thread an alternate signal stack, and takes it back.
+// The calling M's thread has the M's signal stack from here on, and the one it had before.
 void open_signal_stack(m* mp);
 void close_signal_stack(m* mp);
+void free_signal_stack(m* mp);
 
 }  // namespace pirn::rt

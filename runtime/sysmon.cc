@@ -137,7 +137,7 @@ std::int64_t watcher::look(std::int64_t now) {
     watched_ = s_->poller.load(std::memory_order_relaxed) != nullptr;
     poll(now);
     idle_ = s_->idle_p_count.load(std::memory_order_relaxed) != 0;
-    outside_ = any_for_all(s_);
+    outside_ = any_for_all(s_) || s_->host_wants.load(std::memory_order_relaxed);
     first_timer_ns_ = base::k_never_ns;
     for (auto& slot : s_->ps) {
         // ORD(ps): acquire; pairs with the release in make_p.

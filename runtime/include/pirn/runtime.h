@@ -14,6 +14,8 @@
 #include <type_traits>
 #include <utility>
 
+#include <pirn/sleep.h>
+
 #ifdef PIRN_SPLIT
 // Only the assembler pass of pkg-config pirn understands this; a plain assembler stops here, before
 // code that counts on growing stacks is built without them.
@@ -220,6 +222,39 @@ int run(F&& main_fn, options o = {}) {
     };
     detail::run_main([](void* b) { (*static_cast<decltype(body)*>(b))(); }, &body, o);
     return result;
+}
+
+// Embedding: starts the runtime beside a program's own main loop. There is no main goroutine, and
+// goroutines run on threads that the runtime makes when they are needed. Throws panic when a
+// runtime runs already.
+void start(const options& o = {});
+
+// Ends what start began, as the end of run does: goroutines are dropped where they stand. Blocks
+// until they have left, and until poll_once has returned where another thread is in it. From any
+// thread that runs no goroutine; throws panic there, and where nothing was started.
+void stop();
+
+// A host's event loop drives a P: from the first call of either function on one P is kept for the
+// thread that calls poll_once, if the number of Ps is 1 the only one.
+//
+// poll_fd: a descriptor for the host's poll or epoll. It is readable when there is something for
+// poll_once to run; it belongs to the runtime and is valid until stop. Throws panic outside any
+// runtime.
+int poll_fd();
+
+namespace detail {
+bool poll_once_until_ns(std::int64_t deadline_ns);
+}  // namespace detail
+
+// poll_once: runs goroutines on the calling thread, for a millisecond at the most where they yield
+// or park, and returns true; waits for up to `wait` if there are none, and returns false if none
+// came, or the run ends. One thread at a time, and not a goroutine: throws panic otherwise. A
+// goroutine that calls lock_os_thread here keeps the thread, and with it this call, until it
+// unlocks it or ends.
+template <class Rep, class Period>
+bool poll_once(std::chrono::duration<Rep, Period> wait) {
+    return detail::poll_once_until_ns(detail::deadline_ns_after(detail::steady_ns(clock::now()),
+                                                                detail::saturate_ns(wait)));
 }
 
 // Starts f(args...) as a goroutine; f and the arguments are decayed and moved as std::thread does.
