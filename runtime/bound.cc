@@ -15,6 +15,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/idle.h"
 #include "runtime/sched.h"
+#include "runtime/status.h"
 
 namespace pirn::rt {
 namespace {
@@ -58,7 +59,7 @@ void go_on(m* mp, g* gp) {
         // It comes to the scheduling loop at its next decision.
         mp->cpu->attention.store(true, std::memory_order_relaxed);
     }
-    back_to_running(gp);
+    continue_running(gp);
 }
 
 // Takes the goroutine that this M is bound to, if it is runnable already.
@@ -191,7 +192,7 @@ bool wait_for_p(m* mp, g* gp) {
 bool give_way(m* mp, g* gp) {
     sched* s = mp->owner;
     p* pp = mp->cpu;
-    leave_running(gp, g_status::preempted);
+    be_preempted(gp);
     {
         lock_guard hold(s->mu);
         // ORD(stopping): relaxed under mu; wake_all takes mu after it was set.

@@ -11,6 +11,8 @@
 
 #include <pirn/debug.h>
 
+#include "runtime/base/clock.h"
+#include "runtime/scan.h"
 #include "runtime/sched.h"
 #include "runtime/self.h"
 #include "runtime/symbol.h"
@@ -43,50 +45,89 @@ void print_frame(int fd, const void* pc) {
     print(fd, "    %p %s\n", pc, name);
 }
 
+constexpr int k_frames_max = 100;
+
 struct walk {
-    int fd;
+    explicit walk(int skipped) : skip(skipped) {}
     int skip;
-    int left;
+    int count = 0;
+    const void* frames[k_frames_max];
 };
 
 _Unwind_Reason_Code visit_frame(_Unwind_Context* context, void* arg) {
     auto* w = static_cast<walk*>(arg);
     const auto pc = _Unwind_GetIP(context);
-    if (pc == 0 || w->left-- == 0) return _URC_END_OF_STACK;
+    if (pc == 0 || w->count == k_frames_max) return _URC_END_OF_STACK;
     if (w->skip-- > 0) return _URC_NO_REASON;
     // A return address belongs to the call before it.
-    print_frame(w->fd, reinterpret_cast<const void*>(pc - 1));
+    w->frames[w->count++] = reinterpret_cast<const void*>(pc - 1);
     return _URC_NO_REASON;
 }
 
-constexpr int k_frames_max = 100;
+void print_frames(int fd, const walk& w) {
+    for (int i = 0; i < w.count; ++i) print_frame(fd, w.frames[i]);
+}
+
+// The frames of a goroutine that does not run.
+void walk_parked(const g* gp, walk& w) {
+    const arch::resume_point at = arch::resume_point_of(gp->ctx);
+    // The first frame seen is the walker itself, the next the parked switch.
+    arch::call_as_if_at(&at, [](void* arg) -> void* {
+        _Unwind_Backtrace(visit_frame, arg);
+        return nullptr;
+    }, &w);
+}
 
 struct dump_arg {
     int fd;
     const g* skip;
+    scan* scanning;
 };
+
+// The state, with the time that it has waited: in seconds, then in minutes as Go has it.
+void print_header_with_state(int fd, const g* gp, g_status status, const char* state) {
+    char with_time[128];
+    const std::int64_t seconds = (base::now_ns() - gp->waiting_since_ns) / 1'000'000'000;
+    if (status == g_status::waiting && seconds > 0) {
+        const bool minutes = seconds >= 60;
+        std::snprintf(with_time, sizeof with_time, "%s, %ld %s", state,
+                      static_cast<long>(minutes ? seconds / 60 : seconds),
+                      minutes ? "minutes" : "seconds");
+        state = with_time;
+    }
+    print_goroutine_header(fd, gp, state);
+}
 
 void dump_block(stack::block* b, void* arg) {
     const auto* a = static_cast<const dump_arg*>(arg);
     const g* gp = static_cast<const g*>(b);
     if (gp == a->skip || gp->in_use == 0) return;
+    const bool claimed = a->scanning->claim(gp);
+    const g_status status = gp->status.load(std::memory_order_relaxed);
     const char* state = nullptr;
-    switch (gp->status.load(std::memory_order_relaxed)) {
+    switch (status) {
         case g_status::waiting: state = wait_reason_name(gp->reason); break;
         case g_status::runnable: state = "runnable"; break;
+        case g_status::growing:
         case g_status::running: state = "running"; break;
         case g_status::syscall: state = "syscall"; break;
         case g_status::preempted: state = "preempted"; break;
         case g_status::idle:
         case g_status::dead: return;
     }
+    walk w(1);
+    if (claimed) walk_parked(gp, w);
+    // Before anything is written: the one that reads it may be this goroutine.
+    a->scanning->release();
     print(a->fd, "\n");
-    print_goroutine_header(a->fd, gp, state);
-    const g_status status = gp->status.load(std::memory_order_relaxed);
-    if (status == g_status::waiting)
-        print_parked_frames(a->fd, gp);
-    else if (status == g_status::running)
-        print(a->fd, "    running on another thread: frames cannot be had\n");
+    print_header_with_state(a->fd, gp, status, state);
+    if (claimed)
+        print_frames(a->fd, w);
+    else
+        print(a->fd, "    %sframes cannot be had\n",
+              status == g_status::waiting || status == g_status::runnable
+                  ? ""
+                  : "running on another thread: ");
     print_created_by(a->fd, gp);
 }
 
@@ -141,18 +182,9 @@ void print_created_by(int fd, const g* gp) {
 }
 
 [[gnu::noinline]] void print_own_frames(int fd, int skip) {
-    walk w{fd, skip + 1, k_frames_max};
+    walk w(skip + 1);
     _Unwind_Backtrace(visit_frame, &w);
-}
-
-void print_parked_frames(int fd, const g* gp) {
-    const arch::resume_point at = arch::resume_point_of(gp->ctx);
-    walk w{fd, 1, k_frames_max};
-    // The first frame seen is the walker itself, the next the parked switch.
-    arch::call_as_if_at(&at, [](void* arg) -> void* {
-        _Unwind_Backtrace(visit_frame, arg);
-        return nullptr;
-    }, &w);
+    print_frames(fd, w);
 }
 
 void dump_all(int fd) {
@@ -168,7 +200,8 @@ void dump_all(int fd) {
               mp != nullptr ? "in the scheduler" : "not the runtime's");
         print_own_frames(fd, 1);
     }
-    dump_arg a{fd, own};
+    scan scanning;
+    dump_arg a{fd, own, &scanning};
     stack::for_each_block(dump_block, &a);
 }
 

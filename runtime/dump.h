@@ -11,8 +11,6 @@ void print_goroutine_header(int fd, const g* gp, const char* state);
 void print_created_by(int fd, const g* gp);
 // The calling stack's frames, the innermost `skip` left out.
 void print_own_frames(int fd, int skip);
-// The frames of a parked goroutine, which must not be resumed meanwhile.
-void print_parked_frames(int fd, const g* gp);
 // The fatal hook: the caller's frames, then every other goroutine.
 void dump_all(int fd);
 // The function that a goroutine runs, for reports.

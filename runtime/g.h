@@ -29,10 +29,12 @@ enum class g_status : std::uint32_t {
     syscall,   // in a blocking region, on an M whose P may be taken. The stack is its own.
     preempted, // made to give way where it stood, on one queue. Its M keeps the stack, and waits
                // for a P; who takes it off the queue gives the M one.
+    growing,   // running, and on its way to a segment that must be made first. As running.
     waiting,   // parked. Nobody uses the stack, but for the value a waker copies to or from its
                // frame. The waker that took its wait record moves it to runnable.
     dead,      // ended; its M is leaving the stack and gives it back next.
 };
+// The transitions are in status.h; scan.h keeps a goroutine in the state that it is in.
 
 // What C++ keeps for each thread and a goroutine takes along: the two words behind
 // __cxa_get_globals() (caught exceptions, count of uncaught ones) and errno. An M knows the
@@ -60,6 +62,7 @@ struct alignas(base::k_cache_line_bytes) g final : stack::block, qnode {
     waiter* waiting = nullptr;         // its wait record while parked, if it can be dropped
     local_table* locals = nullptr;     // its goroutine_locals (locals.cc); null: none yet
     std::uint64_t id = 0;
+    std::int64_t waiting_since_ns = 0;  // by the coarse clock (sched.h)
     // From its spawn record, for dumps.
     const void* entry = nullptr;
     const void* created_at = nullptr;

@@ -79,7 +79,10 @@ void take_p(m* mp, p* pp) {
     mp->cpu = pp;
     pp->runner = mp;
     // Sysmon sleeps for good only while every P is idle.
-    if (s->sysmon_until_ns.load(std::memory_order_relaxed) == base::k_never_ns) nudge_sysmon(s);
+    if (s->sysmon_until_ns.load(std::memory_order_relaxed) == base::k_never_ns) {
+        s->coarse_ns.store(base::now_ns(), std::memory_order_relaxed);
+        nudge_sysmon(s);
+    }
     see_other_ps(pp);
 }
 

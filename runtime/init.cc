@@ -43,6 +43,7 @@
 #include "runtime/self.h"
 #include "runtime/signal.h"
 #include "runtime/stackstat.h"
+#include "runtime/status.h"
 #include "runtime/symbol.h"
 #include "runtime/unwind.h"
 #include "runtime/waiter.h"
@@ -182,6 +183,13 @@ void warn_of_hot_call(const void* site, double per_second) {
                  "{.stack = 65536}, saves the way there and back\n",
                  static_cast<const void*>(static_cast<const char*>(site) - 1), name,
                  per_second / 1e6);
+}
+
+void see_growing(stack::block& b, bool begins) {
+    g* gp = static_cast<g*>(&b);
+    const g_status status = gp->status.load(std::memory_order_relaxed);
+    if (begins && status == g_status::running) begin_growing(gp);
+    if (!begins && status == g_status::growing) end_growing(gp);
 }
 
 void fatal_dump() { dump_all(STDERR_FILENO); }
@@ -368,6 +376,7 @@ void vacate() {
 sched* open_run(const options& o) {
     auto* s = base::make<sched>();
     s->opts = o;
+    s->coarse_ns.store(base::now_ns(), std::memory_order_relaxed);
     const int procs = o.procs > 0 ? o.procs : default_procs();
     s->procs.store(static_cast<std::uint32_t>(procs < int{k_max_procs} ? procs : int{k_max_procs}),
                    std::memory_order_relaxed);
@@ -378,7 +387,7 @@ sched* open_run(const options& o) {
     start_stackstat();
     stack::prepare_segments(
         {.max_bytes = o.max_stack, .see_every_hop = stackstat_on, .on_hot_call = warn_of_hot_call,
-         .on_give_way = give_way_at});
+         .on_give_way = give_way_at, .on_growing = see_growing});
     install_signal_handlers();
     install_preemption();
     install_unwind_hooks();

@@ -34,6 +34,7 @@
 #include "runtime/fork.h"
 #include "runtime/netpoll.h"
 #include "runtime/self.h"
+#include "runtime/status.h"
 #include "runtime/sched.h"
 #include "runtime/waiter.h"
 

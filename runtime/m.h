@@ -25,7 +25,7 @@ enum class bound_wait : std::uint8_t {
 
 enum class after_switch : std::uint8_t {
     nothing,
-    unlock,    // a park: call unlock(unlock_arg), after which wakers can find the goroutine
+    park,      // after_g waits: call unlock(unlock_arg), after which wakers can find it
     requeue,   // a yield: put after_g at the back of the P's queue
     release,   // an end: give after_g and its stack back
 };

@@ -34,20 +34,15 @@
 #include "runtime/fork.h"
 #include "runtime/locals.h"
 #include "runtime/netpoll.h"
+#include "runtime/scan.h"
 #include "runtime/self.h"
 #include "runtime/stackstat.h"
+#include "runtime/status.h"
 
 namespace pirn::rt {
 namespace {
 
 constexpr std::uint64_t k_id_batch = 16;
-
-void set_status(g* gp, g_status from, g_status to) {
-    PIRN_ASSERT(gp->status.load(std::memory_order_relaxed) == from);
-    (void)from;
-    // Relaxed: queues and locks publish a goroutine; the word is for dumps and assertions.
-    gp->status.store(to, std::memory_order_relaxed);
-}
 
 [[gnu::always_inline]] inline void save_thread_state(m* mp, thread_state& to) {
     eh_globals_image* eh = mp->eh_globals;
@@ -124,7 +119,7 @@ g* start_goroutine(p* pp, spawn_record* r) {
     stack::set_canary(gp);
 #endif
     adopt(pp, gp, r);
-    set_status(gp, g_status::idle, g_status::running);
+    begin_running(gp);
     gp->ending = false;
     gp->is_main = false;
     arch::make_context(&gp->ctx, gp->hi(), &goroutine_entry);
@@ -161,7 +156,8 @@ struct target {
         return {&gp->ctx, r, &gp->san, gp, gp->limit};
     }
     g* gp = to_g(n);
-    set_status(gp, g_status::runnable, g_status::running);
+    resume_running(gp);
+    wait_for_scan(gp);
     load_thread_state(mp, gp->carried);
     return {&gp->ctx, mp, &gp->san, gp, gp->limit};
 }
@@ -191,14 +187,20 @@ struct target {
     if (what == after_switch::nothing) return;
     switch (what) {
         case after_switch::nothing: break;
-        case after_switch::unlock: mp->unlock(mp->unlock_arg); break;
-        case after_switch::requeue: requeue(mp->cpu, mp->after_g); break;
+        case after_switch::park:
+            become_waiting(mp->after_g);
+            if (mp->unlock != nullptr) mp->unlock(mp->unlock_arg);
+            break;
+        case after_switch::requeue:
+            become_runnable_again(mp->after_g);
+            requeue(mp->cpu, mp->after_g);
+            break;
         case after_switch::release: {
             g* gp = mp->after_g;
             gp->kind = qnode::k_goroutine;
             gp->bound = nullptr;
             base::san_destroy(gp->san);
-            set_status(gp, g_status::dead, g_status::idle);
+            become_idle(gp);
             // It may have left from a segment, which it never came back from.
             while (gp->hops != nullptr) arch::leave_hop(*gp, *mp);
             if (stackstat_on) [[unlikely]] {
@@ -246,7 +248,7 @@ struct target {
 
 // Leaves the stack of the goroutine that ended, for good.
 [[noreturn]] void leave(m* mp, g* gp, qnode* n) {
-    set_status(gp, g_status::running, g_status::dead);
+    become_dead(gp);
     forget_exceptions(mp);
     mp->after = after_switch::release;
     mp->after_g = gp;
@@ -335,18 +337,8 @@ void abandon(m* mp) {
     arch::jump_to(&mp->g0, mp);
 }
 
-void leave_running(g* gp, g_status to) { set_status(gp, g_status::running, to); }
-void back_to_running(g* gp) {
-    // Relaxed: as in set_status.
-    gp->status.store(g_status::running, std::memory_order_relaxed);
-}
-
-void make_runnable(g* gp) {
-    gp->waiting = nullptr;
-    set_status(gp, g_status::waiting, g_status::runnable);
-}
-
 namespace {
+
 
 // The ring is full: half of it goes to the global queue, with n. Apart, as it takes much stack.
 [[gnu::noinline]] void queue_overflow(p* pp, qnode* n) {
@@ -404,13 +396,13 @@ void parker::park(void (*unlock)(void*), void* arg, wait_reason reason, waiter* 
     PIRN_ASSERT(mp->cur() == gp);
     gp->reason = reason;
     gp->waiting = waiting;
+    // Relaxed: a clock that is only shown.
+    gp->waiting_since_ns = mp->owner->coarse_ns.load(std::memory_order_relaxed);
     mp->cpu->parks.add();
-    set_status(gp, g_status::running, g_status::waiting);
-    if (unlock != nullptr) {
-        mp->after = after_switch::unlock;
-        mp->unlock = unlock;
-        mp->unlock_arg = arg;
-    }
+    mp->after = after_switch::park;
+    mp->after_g = gp;
+    mp->unlock = unlock;
+    mp->unlock_arg = arg;
     switch_away(mp, gp, pick_next(mp->cpu));
 }
 
@@ -473,13 +465,13 @@ void yield() {
         n = pp->queue.take_next(pp->alone);
         if (n == nullptr && pp->alone) {
             // Nobody can take it from the queue before it is off its stack.
-            set_status(gp, g_status::running, g_status::runnable);
+            become_runnable_again(gp);
             n = pp->queue.rotate(gp);
             if (n != nullptr) {
                 switch_away(mp, gp, n);
                 return;
             }
-            set_status(gp, g_status::runnable, g_status::running);
+            resume_running(gp);
             return;
         }
         if (n == nullptr) n = pp->queue.pop(pp->alone);
@@ -488,7 +480,6 @@ void yield() {
     } else {
         n = pick_next(pp);
     }
-    set_status(gp, g_status::running, g_status::runnable);
     mp->after = after_switch::requeue;
     mp->after_g = gp;
     switch_away(mp, gp, n);

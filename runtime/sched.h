@@ -19,6 +19,9 @@ inline m* const k_poller_taken = reinterpret_cast<m*>(1);
 
 struct sched {
     options opts;               // max_threads: guarded by mu
+    // The time, as of sysmon's last look or of the first P's taking since all were idle: to within
+    // a slice, for what is only shown.
+    base::atomic<std::int64_t> coarse_ns{0};
     lock procs_mu{lock_rank::run};   // one maxprocs at a time
 
     lock mu{lock_rank::sched};
@@ -111,11 +114,6 @@ inline bool any_for_all(const sched* s) {
            s->returned_size.load(std::memory_order_relaxed) != 0 ||
            s->preempted_size.load(std::memory_order_relaxed) != 0;
 }
-// The status change that goes with it.
-void make_runnable(g* gp);
-// The running goroutine's status, before and after it blocks or is made to give way.
-void leave_running(g* gp, g_status to);
-void back_to_running(g* gp);
 // Leaves the running goroutine where it stands, for good: the run ends.
 [[noreturn]] void abandon(m* mp);
 

@@ -16,6 +16,7 @@
 #include "runtime/netpoll.h"
 #include "runtime/sched.h"
 #include "runtime/self.h"
+#include "runtime/status.h"
 
 namespace pirn {
 
@@ -30,7 +31,7 @@ void blocking_region::enter(kind k) noexcept {
     p* pp = mp->cpu;
     sched* s = mp->owner;
     const int saved_errno = *mp->errno_address;
-    leave_running(mp->cur(), g_status::syscall);
+    enter_syscall(mp->cur());
     mp->called_from = pp;
     mp->cpu = nullptr;
     pp->calls.add();
@@ -66,7 +67,7 @@ void blocking_region::leave() noexcept {
     if (pp->caller.compare_exchange(expected, nullptr, std::memory_order_acquire,
                                     std::memory_order_relaxed)) [[likely]] {
         mp->cpu = pp;
-        back_to_running(mp->cur());
+        continue_running(mp->cur());
         if (!s->stopping.load(std::memory_order_relaxed)) [[likely]]
             return;
         abandon(mp);

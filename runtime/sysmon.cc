@@ -133,6 +133,7 @@ void watcher::poll(std::int64_t now) {
 }
 
 std::int64_t watcher::look(std::int64_t now) {
+    s_->coarse_ns.store(now, std::memory_order_relaxed);
     const std::int64_t trace_ns = trace_sched(s_, now);
     watched_ = s_->poller.load(std::memory_order_relaxed) != nullptr;
     poll(now);

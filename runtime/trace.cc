@@ -52,6 +52,7 @@ unsigned status_number(g_status status) {
         case g_status::runnable: return 1;
         case g_status::running: return 2;
         case g_status::syscall: return 3;
+        case g_status::growing: return 8;
         case g_status::preempted: return 9;
         case g_status::waiting: return 4;
         case g_status::dead: return 6;

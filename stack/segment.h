@@ -34,6 +34,8 @@ struct growth_options {
     // Called where a thread has been asked to give way: where `callee` is called, which returns to
     // `site`.
     void (*on_give_way)(const void* site, const void* callee) = nullptr;
+    // Called before and after a stack gets a segment that its thread has not at hand.
+    void (*on_growing)(block& b, bool begins) = nullptr;
 };
 // From here on stacks can grow.
 void prepare_segments(const growth_options& o);
