@@ -324,6 +324,7 @@ enum class slept { have_p, look_again, stop };
 slept take_handed(m* mp) {
     mp->wake.sleep(base::k_never_ns);
     mp->wake.clear();
+    mp->place.after_sleep();
     p* pp = mp->handed;
     mp->handed = nullptr;
     if (mp->handed_look) {
@@ -418,6 +419,7 @@ bool sleep_for_work(m* mp) {
     sched* s = mp->owner;
     std::int64_t patience_ns = k_next_patience_ns;
     give_back_stacks(mp);
+    mp->place.before_sleep();
     for (;;) {
         const outlook o = look_at_all(s);
         if (s->stopping.load(std::memory_order_relaxed)) return false;
@@ -483,6 +485,7 @@ void hand_over(sched* s, p* pp, bool spinning) {
     mp->handed = pp;
     mp->handed_spinning = spinning;
     s->wakeups.fetch_add(1, std::memory_order_relaxed);
+    mp->place.before_wake(mp->tid);
     mp->wake.wake();
     if (in_poller) poll_break();
 }

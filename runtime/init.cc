@@ -380,6 +380,7 @@ sched* open_run(const options& o) {
     const int procs = o.procs > 0 ? o.procs : default_procs();
     s->procs.store(static_cast<std::uint32_t>(procs < int{k_max_procs} ? procs : int{k_max_procs}),
                    std::memory_order_relaxed);
+    affinity_cpus();  // the process's, not that of a thread which asks later
     look_at_process();
     watch_forks();
     open_gates();

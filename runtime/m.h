@@ -9,6 +9,7 @@
 
 #include "runtime/base/rand.h"
 #include "runtime/g.h"
+#include "runtime/placement.h"
 #include "stack/segment.h"
 
 namespace pirn::rt {
@@ -56,7 +57,7 @@ struct m : stack::thread {
     std::int64_t trimmed_ns = 0;
     bool spinning = false;         // counted in sched::spinning
     p* called_from = nullptr;      // the P it had when it began to block
-    g* bound_g = nullptr;          // the only goroutine that it runs (lock_os_thread)
+    base::relaxed_ptr<g> bound_g;  // the only goroutine that it runs (lock_os_thread)
     bool bound_ended = false;      // that has ended: the M ends as well
     bool writing_fd = false;       // inside io::fd's write: a SIGPIPE now is ours
 #ifdef PIRN_CHECKS
@@ -74,6 +75,7 @@ struct m : stack::thread {
     bound_wait waits = bound_wait::no;  // written under sched::mu
     bool bound_ready = false;           // under sched::mu: its goroutine is runnable, on no queue
     bool handed_spinning = false;
+    placement place;
     bool handed_look = false;           // no P, but to look again at what there is to sleep on
     note wake;
     // Set when the thread runs no code of the runtime any more.

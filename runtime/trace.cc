@@ -97,7 +97,9 @@ struct m_line {
     int id;
     id_or_nil p_id;
     const g* running;
+    const g* locked;           // by lock_os_thread
     std::uint64_t g_id = 0;    // 0: none
+    std::uint64_t locked_id = 0;
 };
 
 std::vector<m_line> collect_ms(sched* s) {
@@ -114,7 +116,7 @@ std::vector<m_line> collect_ms(sched* s) {
                 if (pp->runner == mp) found = pp;
             });
             lines.push_back({mp->id, id_or_nil(found != nullptr, found != nullptr ? found->id : 0),
-                             mp->cur()});
+                             mp->cur(), mp->bound_g});
         }
         return lines;
     }
@@ -125,17 +127,23 @@ struct goroutines {
     std::vector<m_line>* ms;
 };
 
-m_line* runner_of(const goroutines& a, const g* gp) {
+m_line* m_with(const goroutines& a, const g* m_line::*which, const g* gp) {
     for (m_line& line : *a.ms) {
-        if (line.running == gp) return &line;
+        if (line.*which == gp) return &line;
     }
     return nullptr;
 }
 
+id_or_nil m_id_of(const m_line* line) {
+    return id_or_nil(line != nullptr, line != nullptr ? line->id : 0);
+}
+
 // An M's goroutine is looked at only here, where its block cannot be unmapped.
 void find_id(stack::block* b, void* arg) {
+    const auto* a = static_cast<const goroutines*>(arg);
     const g* gp = static_cast<const g*>(b);
-    if (m_line* line = runner_of(*static_cast<const goroutines*>(arg), gp)) line->g_id = gp->id;
+    if (m_line* line = m_with(*a, &m_line::running, gp)) line->g_id = gp->id;
+    if (m_line* line = m_with(*a, &m_line::locked, gp)) line->locked_id = gp->id;
 }
 
 void add_g(stack::block* b, void* arg) {
@@ -145,11 +153,12 @@ void add_g(stack::block* b, void* arg) {
     const g_status status = gp->status.load(std::memory_order_relaxed);
     if (status == g_status::idle || status == g_status::dead) return;
     const bool on_m = status == g_status::running || status == g_status::syscall;
-    const m_line* line = on_m ? runner_of(*a, gp) : nullptr;
-    const id_or_nil m_id(line != nullptr, line != nullptr ? line->id : 0);
-    a->out->add("  G%llu: status=%u(%s) m=%s lockedm=nil\n",
+    const id_or_nil m_id = m_id_of(on_m ? m_with(*a, &m_line::running, gp) : nullptr);
+    const id_or_nil locked_id = m_id_of(m_with(*a, &m_line::locked, gp));
+    a->out->add("  G%llu: status=%u(%s) m=%s lockedm=%s\n",
                 static_cast<unsigned long long>(gp->id), status_number(status),
-                status == g_status::waiting ? wait_reason_name(gp->reason) : "", m_id.digits);
+                status == g_status::waiting ? wait_reason_name(gp->reason) : "", m_id.digits,
+                locked_id.digits);
 }
 
 void print(sched* s, std::int64_t since_ns, bool detailed) {
@@ -182,7 +191,9 @@ void print(sched* s, std::int64_t since_ns, bool detailed) {
     stack::for_each_block(find_id, &arg);
     for (const m_line& line : ms) {
         const id_or_nil g_id(line.g_id != 0, static_cast<std::int64_t>(line.g_id));
-        out.add("  M%d: p=%s curg=%s\n", line.id, line.p_id.digits, g_id.digits);
+        const id_or_nil locked_id(line.locked_id != 0, static_cast<std::int64_t>(line.locked_id));
+        out.add("  M%d: p=%s curg=%s lockedg=%s\n", line.id, line.p_id.digits, g_id.digits,
+                locked_id.digits);
     }
     stack::for_each_block(add_g, &arg);
 }

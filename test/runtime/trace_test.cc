@@ -60,9 +60,12 @@ TEST_CASE("schedtrace: off, nothing is printed") {
 TEST_CASE("schedtrace: a line each time it is due, in Go's form") {
     const debug_set_to setting("schedtrace=20");
     on_procs([](int procs) {
+        const auto began = clock::now();
         const std::string said = said_by([&] {
             run([&] { sleep_for(std::chrono::milliseconds(150)); }, {.procs = procs});
         });
+        const auto took_ms =
+            std::chrono::duration_cast<std::chrono::milliseconds>(clock::now() - began).count();
         std::string lengths = "\\d+";
         for (int i = 1; i < procs; ++i) lengths += " \\d+";
         const std::regex form("SCHED (\\d+)ms: gomaxprocs=" + std::to_string(procs) +
@@ -83,8 +86,9 @@ TEST_CASE("schedtrace: a line each time it is due, in Go's form") {
             before = at;
         }
         CHECK(wrong == 0);
-        CHECK(lines >= 2);
-        CHECK(lines <= 8);
+        // Some are left out where the machine is busy with other things.
+        CHECK(lines >= 1);
+        CHECK(lines <= took_ms / 20);
     });
 }
 
@@ -94,14 +98,20 @@ TEST_CASE("schedtrace: with scheddetail each P, M and goroutine") {
         run([] {
             mailbox never;
             go([&] { never.take(); });
-            sleep_for(std::chrono::milliseconds(50));
+            go([&] {
+                lock_os_thread();
+                sleep_for(std::chrono::hours(1));
+            });
+            sleep_for(std::chrono::milliseconds(200));
         }, {.procs = 1});
     });
     INFO(said);
     for (const char* form :
          {"  P0: status=\\d+ schedtick=\\d+ m=(\\d+|nil) runqsize=0 timerslen=\\d+\n",
-          "  M0: p=(\\d+|nil) curg=(\\d+|nil)\n",
-          "  G2: status=4\\(forever\\) m=nil lockedm=nil\n",
+          "  M1: p=(\\d+|nil) curg=(\\d+|nil) lockedg=nil\n",
+          "  M0: p=nil curg=nil lockedg=2\n",
+          "  G2: status=4\\(sleep\\) m=nil lockedm=0\n",
+          "  G3: status=4\\(forever\\) m=nil lockedm=nil\n",
           "  G1: status=4\\(sleep\\) m=nil lockedm=nil\n"}) {
         INFO(form);
         CHECK(std::regex_search(said, std::regex(form)));
