@@ -124,11 +124,13 @@ void leave(m* mp) {
     base::fence(std::memory_order_seq_cst);
     const outlook o = look_at_all(s);
     const bool due = o.first_timer_ns != base::k_never_ns && o.first_timer_ns <= base::now_ns();
-    if (o.work || o.next_only || due)
+    if (o.work || o.next_only || due) {
+        lock_guard hold(s->mu);
         call_host(s);
-    else if (s->poller.load(std::memory_order_relaxed) == nullptr &&
-             (o.first_timer_ns != base::k_never_ns || io_waiters() != 0))
+    } else if (s->poller.load(std::memory_order_relaxed) == nullptr &&
+               (o.first_timer_ns != base::k_never_ns || io_waiters() != 0)) {
         wake_to_watch(s);
+    }
 }
 
 // The next goroutine for the host's thread; null: nothing is runnable, or it has no P any more.
@@ -232,7 +234,6 @@ void give_host(sched* s, p* pp, bool called) {
 }
 
 void call_host(sched* s) {
-    lock_guard hold(s->mu);
     if (!s->host_rests) return;
     stop_resting(s);
     write_fd(s);

@@ -13,7 +13,8 @@
 //   1. puts it on a queue                1. puts its P on the idle list, stops spinning
 //   2. seq_cst fence                     2. seq_cst fence
 //   3. reads idle_p_count and spinning   3. looks at every queue once more
-// Either the first sees an idle P without a spinner and wakes, or the second sees the work.
+// Either the first sees an idle P without a spinner and wakes, or the second sees the work. These
+// steps are in handshake.h, which a test explores.
 //
 // A P's `next` slot is left to the P's own M, which runs it right after the goroutine that filled
 // it: to wake for it is the most expensive mistake on a small machine. But that goroutine may go on
@@ -27,6 +28,7 @@
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
+#include "runtime/handshake.h"
 #include "runtime/idle.h"
 #include "runtime/netpoll.h"
 #include "runtime/sched.h"
@@ -73,7 +75,6 @@ void push_idle_p(sched* s, p* pp) {
     s->idle_p_count.fetch_add(1, std::memory_order_relaxed);
 }
 
-
 void take_p(m* mp, p* pp) {
     sched* s = mp->owner;
     mp->cpu = pp;
@@ -88,9 +89,32 @@ void take_p(m* mp, p* pp) {
 
 namespace {
 
+// What handshake.h works on, for the M that takes the step; null for a thread without one.
+struct world {
+    sched* s;
+    m* mp;
+    bool handed_on = false;  // retire_p has emptied the M's P
+    base::atomic<std::uint32_t>& idle_p_count = s->idle_p_count;
+    base::atomic<std::uint32_t>& spinning = s->spinning;
+
+    void lock() { s->mu.acquire(); }
+    void unlock() { s->mu.release(); }
+    // Where all that is idle is the host's P, the host is called, to whom nobody else's M can go.
+    p* pop_idle_p() {
+        if (s->stopping.load(std::memory_order_relaxed)) return nullptr;
+        p* pp = rt::pop_idle_p(s, nullptr);
+        if (pp == nullptr) call_host(s);
+        return pp;
+    }
+    bool push_idle_p();
+    void hand_over(p* pp) { rt::hand_over(s, pp, true); }
+    void take_p(p* pp) { rt::take_p(mp, pp); }
+    void wake_next() { wake_for_work(mp->cpu); }
+};
+
 void start_spinning(m* mp) {
     mp->spinning = true;
-    mp->owner->spinning.fetch_add(1, std::memory_order_relaxed);
+    handshake::start_spinning(world{mp->owner, mp});
 }
 
 // One of a list beside the global queue.
@@ -276,32 +300,34 @@ outlook look_at_all(sched* s) {
     return o;
 }
 
+bool world::push_idle_p() {
+    p* pp = mp->cpu;
+    // A P that maxprocs has retired is not offered again; its queue is empty by now.
+    const bool retired = pp->id >= s->procs.load(std::memory_order_relaxed);
+    if (!handed_on && (retired || any_for_all(s))) return false;
+    pp->runner = nullptr;
+    mp->cpu = nullptr;
+    if (retired)
+        pp->status = p_status::retired;
+    else
+        rt::push_idle_p(s, pp);
+    return true;
+}
+
 namespace {
 
 // Puts the P on the idle list. False: there is work after all, or the P has just been retired, and
 // the M keeps it for another look. `handed_on`: retire_p has emptied it.
 bool give_up_p(m* mp, bool handed_on) {
-    sched* s = mp->owner;
-    p* pp = mp->cpu;
-    {
-        lock_guard hold(s->mu);
-        // A P that maxprocs has retired is not offered again; its queue is empty by now.
-        const bool retired = pp->id >= s->procs.load(std::memory_order_relaxed);
-        if (!handed_on && (retired || any_for_all(s))) return false;
-        pp->runner = nullptr;
-        mp->cpu = nullptr;
-        if (retired)
-            pp->status = p_status::retired;
-        else
-            push_idle_p(s, pp);
-    }
-    if (mp->spinning) {
-        mp->spinning = false;
-        s->spinning.fetch_sub(1, std::memory_order_relaxed);
-    }
-    // ORD(idle): seq_cst fence; the idle P is visible before the queues are read again. Pairs with
-    // the fences in wake_for_work and wake_from_outside.
-    base::fence(std::memory_order_seq_cst);
+    if (!handshake::give_up_p(world{mp->owner, mp, handed_on}, mp->spinning)) return false;
+    mp->spinning = false;
+    return true;
+}
+
+// Takes an idle P, if there is one, to look for the work that was seen.
+bool come_back(m* mp) {
+    if (!handshake::come_back(world{mp->owner, mp})) return false;
+    mp->spinning = true;
     return true;
 }
 
@@ -424,13 +450,7 @@ bool sleep_for_work(m* mp) {
         const outlook o = look_at_all(s);
         if (s->stopping.load(std::memory_order_relaxed)) return false;
         const bool due = o.first_timer_ns != base::k_never_ns && o.first_timer_ns <= base::now_ns();
-        if (o.work || due) {
-            if (get_idle_p(mp)) {
-                start_spinning(mp);
-                return true;
-            }
-            call_host(s);
-        }
+        if ((o.work || due) && come_back(mp)) return true;
         std::int64_t until_ns = o.first_timer_ns;
         if (o.next_only) {
             until_ns = std::min(until_ns, base::now_ns() + patience_ns);
@@ -445,10 +465,7 @@ bool sleep_for_work(m* mp) {
         if (result == slept::have_p) return true;
         if (result == slept::stop) return false;
         // A next slot that outlasted our patience: its P's goroutine computes on.
-        if (o.next_only && get_idle_p(mp)) {
-            start_spinning(mp);
-            return true;
-        }
+        if (o.next_only && come_back(mp)) return true;
     }
 }
 
@@ -522,7 +539,7 @@ void hand_off_p(sched* s, p* pp) {
     }
     push_idle_p(s, pp);
     s->mu.release();
-    // ORD(idle): seq_cst fence; as in give_up_p.
+    // ORD(idle): seq_cst fence; as in handshake::give_up_p.
     base::fence(std::memory_order_seq_cst);
     const outlook o = look_at_all(s);
     const bool unwatched = s->poller.load(std::memory_order_relaxed) == nullptr &&
@@ -571,28 +588,11 @@ qnode* find_runnable(m* mp) {
 }
 
 void stop_spinning(m* mp) {
-    sched* s = mp->owner;
     mp->spinning = false;
-    // The last spinner that leaves with work sends the next: there may be more of it.
-    if (s->spinning.fetch_sub(1, std::memory_order_relaxed) == 1) wake_for_work(mp->cpu);
+    handshake::stop_spinning(world{mp->owner, mp});
 }
 
-void wake_for_work_slow(sched* s) {
-    std::uint32_t none = 0;
-    // One in flight. Relaxed: the lock below orders the hand-over.
-    if (!s->spinning.compare_exchange(none, 1, std::memory_order_relaxed,
-                                      std::memory_order_relaxed))
-        return;
-    s->mu.acquire();
-    p* pp = s->stopping.load(std::memory_order_relaxed) ? nullptr : pop_idle_p(s, nullptr);
-    if (pp == nullptr) {
-        s->mu.release();
-        s->spinning.fetch_sub(1, std::memory_order_relaxed);
-        call_host(s);
-        return;
-    }
-    hand_over(s, pp, true);
-}
+void wake_for_work_slow(sched* s) { handshake::send_wakeup(world{s, nullptr}); }
 
 void wake_to_watch(sched* s) {
     s->mu.acquire();
@@ -612,13 +612,8 @@ void wake_to_watch(sched* s) {
 }
 
 void wake_from_outside(sched* s) {
-    // ORD(idle): seq_cst fence; as in wake_for_work.
-    base::fence(std::memory_order_seq_cst);
-    if (s->idle_p_count.load(std::memory_order_relaxed) != 0) {
-        wake_for_work_slow(s);
-        return;
-    }
-    // Every P is busy: the next look around finds it.
+    // Where every P is busy, the next look around finds it.
+    if (handshake::wakeup_is_due(*s)) wake_for_work_slow(s);
 }
 
 void wake_for_timer(sched* s, std::int64_t when_ns) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "runtime/base/list.h"
+#include "runtime/handshake.h"
 #include "runtime/m.h"
 #include "runtime/p.h"
 #include "runtime/trace.h"
@@ -130,13 +131,7 @@ void wake_for_work_slow(sched* s);
 inline void wake_for_work(p* pp) {
     // A lone P's M finds its own work; its poller-less sleepers have nothing to look at.
     if (pp->alone) return;
-    // ORD(idle): seq_cst fence; the queued work is visible before idle Ps and spinners are read.
-    // Pairs with the fence in give_up_p (idle.cc).
-    base::fence(std::memory_order_seq_cst);
-    if (pp->owner->idle_p_count.load(std::memory_order_relaxed) == 0 ||
-        pp->owner->spinning.load(std::memory_order_relaxed) != 0)
-        return;
-    wake_for_work_slow(pp->owner);
+    if (handshake::wakeup_is_due(*pp->owner)) wake_for_work_slow(pp->owner);
 }
 void wake_from_outside(sched* s);
 // A P that no M has, and that the caller owns: to an M, if there is work for it.
@@ -185,7 +180,8 @@ inline void sysmon_by(sched* s, std::int64_t when_ns) {
 
 // host.cc: a thread that drives a P by poll_once.
 
-// There is work, or the run ends: the host's thread is called by its descriptor, if it rests.
+// There is work, or the run ends: the host's thread is called by its descriptor, if it rests. The
+// first under s->mu.
 void call_host(sched* s);
 void call_host_to_end(sched* s);
 // Under s->mu: a P that nobody has becomes the host's. `called`: there is work for it.
