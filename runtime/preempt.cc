@@ -10,7 +10,8 @@
 // gives way there, on the slow path of a hop, in the same manner.
 //
 // The signal goes to a thread that has had the P for a slice; that it is the right one, and that
-// something was asked at all, is the handler's to see.
+// something was asked at all, is the handler's to see. It carries a mark, by which it is told from
+// one that somebody else sends: that is passed on to the program's own handler.
 //
 // Rejected: to write the limit word of another thread (it may be on g0, in a handler, or between
 // two stacks, and every write of the word would have to look again); to save the registers by hand
@@ -23,13 +24,13 @@
 
 #include "runtime/sched.h"
 #include "runtime/self.h"
+#include "runtime/signal.h"
 #include "runtime/syscall.h"
 
 extern "C" {
 // The bounds of the section that the library's text lies in; the linker makes them.
 [[gnu::weak, gnu::visibility("hidden")]] extern const char __start_pirn_text[];
 [[gnu::weak, gnu::visibility("hidden")]] extern const char __stop_pirn_text[];
-int __sigaction(int number, const struct sigaction* act, struct sigaction* old) noexcept;
 }
 
 namespace pirn::rt {
@@ -46,7 +47,7 @@ no_preemption::~no_preemption() {
 namespace {
 
 constexpr int k_signal = SIGURG;  // ignored where nobody handles it
-struct sigaction before;
+const char k_mark = 0;            // its address goes with the signal
 
 // Whether an address is text of the library itself.
 bool in_runtime_text(const void* address) {
@@ -89,10 +90,16 @@ std::uintptr_t answer(const void* context, std::uintptr_t limit) {
     return arch::k_give_way;
 }
 
-void on_signal(int, siginfo_t*, void* context) {
+bool is_ours(const siginfo_t* info) {
+    return info->si_code == SI_QUEUE && info->si_value.sival_ptr == &k_mark;
+}
+
+void on_signal(int number, siginfo_t* info, void* context) {
     PIRN_PLAIN();
     const std::uintptr_t limit = arch::limit();
     arch::set_limit(0);
+    // The kernel loses the mark where too many signals are queued: so each is answered.
+    if (!is_ours(info)) pass_to_program(number, info, context);
     const std::uintptr_t next = answer(context, limit);
     arch::set_limit(next);
 }
@@ -100,12 +107,7 @@ void on_signal(int, siginfo_t*, void* context) {
 }  // namespace
 
 void install_preemption() {
-    struct sigaction act {};
-    act.sa_sigaction = on_signal;
-    act.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
-    ::sigemptyset(&act.sa_mask);
-    // Not by the program's sigaction, which would take the limit word's care from the handler.
-    ::__sigaction(k_signal, &act, &before);
+    take_signal(k_signal, on_signal);
 }
 
 void admit_preemption() {
@@ -115,7 +117,7 @@ void admit_preemption() {
     ::pthread_sigmask(SIG_UNBLOCK, &unblock, nullptr);
 }
 
-void restore_preemption() { ::__sigaction(k_signal, &before, nullptr); }
+void restore_preemption() { give_signal_back(); }
 
 // Neither the caller nor the callee may be the library's: it may have come to the callee by a jump.
 void give_way_at(const void* site, const void* callee) {
@@ -142,8 +144,16 @@ void ask_to_give_way(sched* s, p* pp, std::uint64_t switches) {
 }
 
 void interrupt(const m* mp) {
-    if (mp->owner->opts.preempt != preemption::off)
-        ::syscall(SYS_tgkill, ::getpid(), mp->tid, k_signal);
+    if (mp->owner->opts.preempt == preemption::off) return;
+    siginfo_t info{};
+    info.si_signo = k_signal;
+    info.si_code = SI_QUEUE;
+    info.si_pid = ::getpid();
+    info.si_uid = ::getuid();
+    info.si_value.sival_ptr = const_cast<char*>(&k_mark);
+    // Where that is forbidden, without the mark.
+    if (::syscall(SYS_rt_tgsigqueueinfo, info.si_pid, mp->tid, k_signal, &info) != 0)
+        ::syscall(SYS_tgkill, info.si_pid, mp->tid, k_signal);
 }
 
 #else

@@ -14,6 +14,8 @@
 #include <thread>
 #include <vector>
 
+#include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <pirn/runtime.h>
@@ -256,6 +258,93 @@ TEST_CASE("a run ends while goroutines wait to go on", "[preempt]") {
         }
         SUCCEED();
     });
+}
+
+namespace {
+
+std::atomic<int> urgent_signals{0};
+std::atomic<int> wrong_signals{0};
+
+void on_urgent(int number, siginfo_t* info, void* context) {
+    sigset_t blocked;
+    ::pthread_sigmask(SIG_BLOCK, nullptr, &blocked);
+    if (number != SIGURG || info->si_code != SI_USER || info->si_pid != ::getpid() ||
+        context == nullptr || ::sigismember(&blocked, SIGHUP) != 1)
+        ++wrong_signals;
+    ++urgent_signals;
+}
+
+// One to the process; whether the handler was called for it, and for nothing else.
+bool urgent_signal_arrives() {
+    const int before = urgent_signals;
+    ::kill(::getpid(), SIGURG);
+    const auto end = clock_type::now() + 10s;
+    while (urgent_signals == before && clock_type::now() < end) std::this_thread::yield();
+    return urgent_signals == before + 1;
+}
+
+// Says whether `now` is what the program asked for.
+bool is_as_asked(const struct sigaction& now) {
+    return now.sa_sigaction == on_urgent && (now.sa_flags & SA_SIGINFO) != 0 &&
+           (now.sa_flags & SA_ONSTACK) == 0 && ::sigismember(&now.sa_mask, SIGHUP) == 1;
+}
+
+}  // namespace
+
+TEST_CASE("Q07 a program's handler for SIGURG gets its own, and hogs give way", "[preempt]") {
+    struct sigaction mine {}, before {}, now {};
+    mine.sa_sigaction = on_urgent;
+    mine.sa_flags = SA_SIGINFO | SA_RESTART;
+    ::sigaddset(&mine.sa_mask, SIGHUP);
+    urgent_signals = 0;
+    wrong_signals = 0;
+    REQUIRE(::sigaction(SIGURG, nullptr, &before) == 0);
+    on_procs([&](int procs) {
+        int turns = 0, arrived = 0, shown = 0;
+        bool sent_before = false;
+        // Once from before the run, and once from within it.
+        for (const bool from_before : {true, false}) {
+            ::sigaction(SIGURG, from_before ? &mine : &before, nullptr);
+            const int handled = urgent_signals;
+            among_hogs(procs, pirn::preemption::full, 2 * procs, burn_without_calls, [&] {
+                struct sigaction old {};
+                if (!from_before) ::sigaction(SIGURG, &mine, &old);
+                sent_before = sent_before || old.sa_handler != SIG_DFL;
+                ::sigaction(SIGURG, nullptr, &now);
+                shown += is_as_asked(now);
+                for (int i = 0; i < 10; ++i) {
+                    pirn::sleep_for(1ms);
+                    ++turns;
+                    arrived += urgent_signal_arrives();
+                }
+            });
+            REQUIRE(urgent_signals == handled + 10);  // none of sysmon's
+            ::sigaction(SIGURG, nullptr, &now);
+            REQUIRE(is_as_asked(now));
+            REQUIRE(urgent_signal_arrives());  // after the run
+        }
+        REQUIRE(turns == 20);
+        REQUIRE(arrived == 20);
+        REQUIRE(shown == 2);
+        REQUIRE_FALSE(sent_before);
+    });
+    REQUIRE(wrong_signals == 0);
+    // Ignored while a run is on, and once only.
+    int ignored = -1, once = -1;
+    pirn::run([&] {
+        ::signal(SIGURG, SIG_IGN);
+        const int handled = urgent_signals;
+        ::kill(::getpid(), SIGURG);
+        ignored = urgent_signals - handled;
+        mine.sa_flags |= static_cast<int>(SA_RESETHAND);
+        ::sigaction(SIGURG, &mine, nullptr);
+        urgent_signal_arrives();
+        ::kill(::getpid(), SIGURG);
+        once = urgent_signals - handled;
+    }, {.procs = 1});
+    REQUIRE(ignored == 0);
+    REQUIRE(once == 1);
+    ::sigaction(SIGURG, &before, nullptr);
 }
 
 TEST_CASE("checkpoint gives way when asked", "[preempt]") {
