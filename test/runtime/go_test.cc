@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Starting goroutines: closures, arguments, counts, ids, errors.
 #include "test/support/fixture.h"
+#include "test/support/mailbox.h"
 
 #include <atomic>
 #include <memory>
 #include <set>
 #include <string>
 #include <thread>
+
+#include <execinfo.h>
 
 #include <pirn/debug.h>
 #include <pirn/runtime.h>
@@ -191,6 +194,34 @@ TEST_CASE("G07 a hundred thousand goroutines end") {
     });
 }
 
+TEST_CASE("G07 a million goroutines park and wake, a hundred thousand at a time") {
+    on_procs([](int procs) {
+        const int rounds = 10, at_once = at_full_speed(100'000);
+        const auto boxes = std::make_unique<mailbox[]>(static_cast<std::size_t>(at_once));
+        std::uint64_t woken = 0;
+        run([&] {
+            for (int round = 0; round < rounds; ++round) {
+                std::atomic<int> awake{0};
+                const std::uint64_t parks_before = runtime_stats().parks;
+                for (int i = 0; i < at_once; ++i) {
+                    go([&awake, box = &boxes[static_cast<std::size_t>(i)]] {
+                        box->take();
+                        awake.fetch_add(1, std::memory_order_relaxed);
+                    });
+                }
+                const auto all = static_cast<std::uint64_t>(at_once);
+                wait_until([&] { return runtime_stats().parks - parks_before >= all; });
+                if (awake != 0) break;
+                for (int i = 0; i < at_once; ++i) boxes[static_cast<std::size_t>(i)].put();
+                wait_until([&] { return awake == at_once; });
+                woken += all;
+            }
+            wait_until([] { return num_goroutine() == 1; });
+        }, {.procs = procs});
+        CHECK(woken == static_cast<std::uint64_t>(rounds) * static_cast<std::uint64_t>(at_once));
+    });
+}
+
 TEST_CASE("G08 a chain of goroutines, each started by the one before, ten thousand deep") {
     on_procs([](int procs) {
         std::atomic<int> depth{0};
@@ -205,6 +236,40 @@ TEST_CASE("G08 a chain of goroutines, each started by the one before, ten thousa
             wait_until([&] { return depth == 10'000; });
         }, {.procs = procs});
         CHECK(depth == 10'000);
+    });
+}
+
+TEST_CASE("G08 ten thousand goroutines, each waiting for the one that it has started") {
+    on_procs([](int procs) {
+        constexpr int k_depth = 10'000;
+        int came_back = 0;
+        std::size_t alive = 0;
+        run([&] {
+            struct link {
+                std::atomic<int>* passed;
+                mailbox* back;
+                int depth;
+                void operator()() const {
+                    if (depth < k_depth) {
+                        mailbox from_next;
+                        go(link{passed, &from_next, depth + 1});
+                        from_next.take();
+                    } else {
+                        passed->store(static_cast<int>(num_goroutine()));
+                    }
+                    back->put();
+                }
+            };
+            std::atomic<int> seen{0};
+            mailbox last;
+            go(link{&seen, &last, 1});
+            last.take();
+            ++came_back;
+            alive = static_cast<std::size_t>(seen.load());
+            wait_until([] { return num_goroutine() == 1; });
+        }, {.procs = procs});
+        CHECK(came_back == 1);
+        CHECK(alive == k_depth + 1);
     });
 }
 
@@ -288,6 +353,80 @@ TEST_CASE("misuse is a panic that says what is wrong") {
         }, {.procs = procs});
         CHECK(said.find("inside a runtime") != std::string::npos);
         CHECK(said_outside.find("running already") != std::string::npos);
+    });
+}
+
+namespace {
+
+// The number of frames, from a call so much deeper; 0 if the walk does not end by itself.
+[[gnu::noinline]] int frames_from(int depth) {
+    volatile char room[100];
+    room[0] = 0;
+    if (depth > 0) return frames_from(depth - 1) + room[0];
+    void* frames[512];
+    const int n = ::backtrace(frames, 512);
+    return (n < 512 ? n : 0) + room[0];
+}
+
+// Hops, wherever it is called.
+[[gnu::noinline]] int frames_from_large(int depth) {
+    volatile char room[100'000];
+    room[0] = 0;
+    room[sizeof room - 1] = room[0];
+    return frames_from(depth) + room[sizeof room - 1];
+}
+
+}  // namespace
+
+TEST_CASE("G28 a backtrace of a goroutine ends at its entry") {
+    on_procs([](int procs) {
+        std::atomic<int> at_entry{0}, deep{0}, after_hop{0}, of_main{0};
+        run([&] {
+            of_main = frames_from(0);
+            go([&] {
+                at_entry = frames_from(0);
+                deep = frames_from(100);
+                after_hop = frames_from_large(100);
+            });
+            wait_until([&] { return after_hop != 0 || num_goroutine() == 1; });
+        }, {.procs = procs});
+        // frames_from, the closure, and what calls that.
+        CHECK(at_entry >= 2);
+        CHECK(at_entry <= 16);
+        CHECK(of_main <= 32);
+        CHECK(of_main >= 2);
+        CHECK(deep >= at_entry + 100);
+        CHECK(after_hop >= deep + 1);
+    });
+}
+
+TEST_CASE("G27 stacks are aligned at the entry, and a large frame is reached by every page") {
+    on_procs([](int procs) {
+        std::atomic<int> right{0}, touched{0};
+        run([&] {
+            for (int i = 0; i < 100; ++i) {
+                go([&] {
+                    alignas(16) volatile char here[16];
+                    here[0] = 1;
+                    // What the compiler takes for granted; through a register, or it would know.
+                    auto at = reinterpret_cast<std::uintptr_t>(here);
+                    asm volatile("" : "+r"(at));
+                    auto frame = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+                    asm volatile("" : "+r"(frame));
+                    if (at % 16 == 0 && frame % 16 == 0) ++right;
+                });
+            }
+            go([&] {
+                constexpr std::size_t k_bytes = 1 << 20;
+                volatile char large[k_bytes];
+                for (std::size_t at = 0; at < k_bytes; at += 4096) large[k_bytes - 1 - at] = 1;
+                int sum = 0;
+                for (std::size_t at = 0; at < k_bytes; at += 4096) sum += large[k_bytes - 1 - at];
+                touched = sum;
+            });
+            wait_until([&] { return right == 100 && touched != 0; });
+        }, {.procs = procs});
+        CHECK(touched == 256);
     });
 }
 

@@ -140,7 +140,9 @@ TEST_CASE("G17 a full queue overflows, and every goroutine runs once") {
 
 TEST_CASE("G18 no wakeup is lost in park and ready races") {
     on_procs([](int procs) {
-        constexpr int k_rounds = 20'000, k_pairs = 5;
+        // A million wakeups.
+        const int rounds = at_full_speed(100'000);
+        constexpr int k_pairs = 5;
         std::atomic<int> done{0};
         run([&] {
             std::vector<std::unique_ptr<mailbox>> boxes;
@@ -149,14 +151,14 @@ TEST_CASE("G18 no wakeup is lost in park and ready races") {
                 mailbox *a = boxes[static_cast<std::size_t>(2 * i)].get(),
                         *b = boxes[static_cast<std::size_t>(2 * i + 1)].get();
                 go([&, a, b] {
-                    for (int r = 0; r < k_rounds; ++r) {
+                    for (int r = 0; r < rounds; ++r) {
                         a->put();
                         b->take();
                     }
                     ++done;
                 });
                 go([&, a, b] {
-                    for (int r = 0; r < k_rounds; ++r) {
+                    for (int r = 0; r < rounds; ++r) {
                         a->take();
                         b->put();
                     }
@@ -166,6 +168,73 @@ TEST_CASE("G18 no wakeup is lost in park and ready races") {
             wait_until([&] { return done == 2 * k_pairs; });
         }, {.procs = procs});
         CHECK(done == 2 * k_pairs);
+    });
+}
+
+TEST_CASE("G18 several goroutines wake a foreign thread, and are woken by it") {
+    on_procs([](int procs) {
+        const int rounds = at_full_speed(4000);
+        constexpr int k_goroutines = 5;
+        std::atomic<int> got{0};
+        run([&] {
+            struct two {
+                mailbox to, back;
+            };
+            const auto boxes = std::make_unique<two[]>(k_goroutines);
+            std::thread t([&] {
+                for (int r = 0; r < rounds; ++r) {
+                    for (int i = 0; i < k_goroutines; ++i) {
+                        boxes[static_cast<std::size_t>(i)].to.take();
+                        boxes[static_cast<std::size_t>(i)].back.put();
+                    }
+                }
+            });
+            for (int i = 0; i < k_goroutines; ++i) {
+                go([&, mine = &boxes[static_cast<std::size_t>(i)]] {
+                    for (int r = 0; r < rounds; ++r) {
+                        mine->to.put();
+                        mine->back.take();
+                        ++got;
+                    }
+                });
+            }
+            wait_until([] { return num_goroutine() == 1; });
+            t.join();
+        }, {.procs = procs});
+        CHECK(got == k_goroutines * rounds);
+    });
+}
+
+TEST_CASE("K06 races of park and wake, and runs that begin and end, are not taken for a deadlock") {
+    on_procs([](int procs) {
+        int rounds = 0;
+        // One of the two is always asleep, and often both for a moment. A deadlock that is reported
+        // ends the process.
+        run([&] {
+            mailbox there, back;
+            const int all = at_full_speed(100'000);
+            go([&] {
+                for (int i = 0; i < all; ++i) {
+                    there.take();
+                    back.put();
+                }
+            });
+            for (; rounds < all; ++rounds) {
+                there.put();
+                back.take();
+            }
+        }, {.procs = procs});
+        CHECK(rounds == at_full_speed(100'000));
+        int ended = 0;
+        for (int i = 0; i < 200; ++i) {
+            mailbox box;
+            run([&] {
+                go([&] { box.put(); });
+                box.take();
+                ++ended;
+            }, {.procs = procs});
+        }
+        CHECK(ended == 200);
     });
 }
 

@@ -12,6 +12,9 @@
 #include <pirn/debug.h>
 #include <pirn/runtime.h>
 
+#include "runtime/base/sanitizer.h"
+#include "stack/map.h"
+
 namespace pirn::test {
 
 // PIRN_TEST_PROCS, a comma-separated list; 1, 2, 4 and 8 by default.
@@ -49,6 +52,16 @@ void run_on_procs(F f) {
 template <class C>
 void wait_until(C condition) {
     while (!condition()) yield();
+}
+
+// How often to do what is to be done so often at full speed: a twentieth of that in builds that take
+// many times as long, and under an emulator.
+inline int at_full_speed(int times) {
+#if defined(PIRN_PERTURB) || defined(PIRN_ASAN) || defined(PIRN_TSAN)
+    return times / 20;
+#else
+    return stack::emulated() ? times / 20 : times;
+#endif
 }
 
 }  // namespace pirn::test
