@@ -172,6 +172,62 @@ TEST_CASE("a run ends while calls block and others come back", "[blocking]") {
     });
 }
 
+TEST_CASE("G16 a thousand calls block at once, each on a thread, and all come back", "[blocking]") {
+    on_procs([](int procs) {
+        const int calls = pirn::test::at_full_speed(1000);
+        std::atomic<int> inside{0}, back{0};
+        int threads_then = 0;
+        pirn::run(
+            [&] {
+                int silent[2];
+                if (::pipe(silent) != 0) return;
+                for (int i = 0; i < calls; ++i) {
+                    pirn::go([&] {
+                        pirn::blocking([&] {
+                            ++inside;
+                            pollfd p{silent[0], POLLIN, 0};
+                            while (::poll(&p, 1, -1) < 0) {}
+                        });
+                        ++back;
+                    });
+                }
+                while (inside < calls) pirn::sleep_for(1ms);
+                threads_then = pirn::runtime_stats().threads;
+                ::close(silent[1]);  // which each of them sees
+                while (back < calls) pirn::sleep_for(1ms);
+                ::close(silent[0]);
+            },
+            {.procs = procs});
+        REQUIRE(back == calls);
+        // One for each call; for the Ps, and what had just been on its way.
+        REQUIRE(threads_then >= calls);
+        REQUIRE(threads_then <= calls + 4 * procs + 4);
+    });
+}
+
+TEST_CASE("G13 new goroutines are not affected by the lock of the one that starts them",
+          "[blocking]") {
+    on_procs([](int procs) {
+        std::atomic<int> others{0}, on_mine{0};
+        pirn::run(
+            [&] {
+                pirn::lock_os_thread();
+                const int mine = ::gettid();
+                for (int i = 0; i < 50; ++i) {
+                    pirn::go([&] {
+                        if (::gettid() == mine) ++on_mine;
+                        ++others;
+                    });
+                }
+                while (others < 50) pirn::yield();
+                pirn::unlock_os_thread();
+            },
+            {.procs = procs});
+        REQUIRE(others == 50);
+        REQUIRE(on_mine == 0);
+    });
+}
+
 TEST_CASE("G13 lock_os_thread: the same thread until unlocked, nobody else on it", "[blocking]") {
     on_procs([](int procs) {
         std::atomic<int> moved{0}, intruders{0}, others{0};
