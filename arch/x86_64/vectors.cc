@@ -31,9 +31,19 @@ std::size_t area_bytes() {
 }  // namespace
 
 extern "C" {
-// The mask for xsave; 0: there is none, fxsave serves.
-[[gnu::visibility("hidden")]] extern const std::uint32_t __pirn_vector_mask = enabled_components();
-[[gnu::visibility("hidden")]] extern const std::size_t __pirn_vector_area_bytes = area_bytes();
+// The mask for xsave; 0: there is none, fxsave serves. Written once, below.
+[[gnu::visibility("hidden")]] std::uint32_t __pirn_vector_mask = 0;
+[[gnu::visibility("hidden")]] std::size_t __pirn_vector_area_bytes = k_fxsave_bytes;
 }
+
+namespace {
+
+// Before the constructors of the program's own globals, which may run goroutines.
+[[gnu::constructor(101)]] void look_at_cpu() {
+    __pirn_vector_mask = enabled_components();
+    __pirn_vector_area_bytes = area_bytes();
+}
+
+}  // namespace
 
 }  // namespace pirn::arch
