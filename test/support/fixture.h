@@ -54,8 +54,8 @@ void wait_until(C condition) {
     while (!condition()) yield();
 }
 
-// How often to do what is to be done so often at full speed: a twentieth of that in builds that take
-// many times as long, and under an emulator.
+// How often to do what is to be done so often at full speed: a twentieth of that in builds that
+// take many times as long, and under an emulator.
 inline int at_full_speed(int times) {
 #if defined(PIRN_PERTURB) || defined(PIRN_ASAN) || defined(PIRN_TSAN)
     return times / 20;
