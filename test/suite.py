@@ -55,11 +55,12 @@ class way:
         # The folder of tests that this way would only repeat.
         self.without = without
         self.env = env or {}
+        self.long = False
 
     def tests(self):
-        """What Meson knows as tests here, apart from those that take minutes by design."""
+        """What Meson knows as tests here, without or only those that take minutes by design."""
         return [test for test in self.build.introspect("--tests")
-                if not any(suite.split(":")[-1] == "long" for suite in test["suite"])
+                if self.long == any(suite.split(":")[-1] == "long" for suite in test["suite"])
                 and not (self.without and f"/{self.without}/" in test["cmd"][0])]
 
     def configure(self):
@@ -184,7 +185,8 @@ def run_tests(to, made, wanted, times):
         if argv[0].startswith(made.build.folder + os.sep):
             argv = made.wrapper + argv
         limit = test["timeout"] if test["timeout"] > 0 else DEFAULT_LIMIT
-        limit = min(limit * made.slower, LONGEST_LIMIT)
+        if not made.long:
+            limit = min(limit * made.slower, LONGEST_LIMIT)
         folder = test["workdir"] or made.build.folder
         to.run(made.name, name, argv, limit, env, folder, times)
 
@@ -206,10 +208,12 @@ def everything(to, arguments):
         to.run("-", "conventions", [sys.executable, script("tidy", "tidy.py")], 120)
     chosen = [made for made in WAYS + SANITIZERS if made.name in arguments.way]
     for made in chosen:
+        made.long = arguments.long
         if not build_way(to, made):
             continue
         run_tests(to, made, arguments.program, arguments.repeat)
-        if made.name == "gcc" and not arguments.program and arguments.repeat == 1:
+        if (made.name == "gcc" and not arguments.program and arguments.repeat == 1
+                and not arguments.long):
             run_scripts(to, made, arguments.quick)
     if arguments.matrix:
         folders = [f"{cpu}={made.build.folder}" for made in WAYS
@@ -244,6 +248,8 @@ def parse():
     parser.add_argument("--matrix", action="store_true",
                         help="also the programs for growing stacks with every compiler, flag and "
                              "linker, on both CPUs: an hour or so")
+    parser.add_argument("--long", action="store_true",
+                        help="only the tests that take minutes, which are left out else")
     parser.add_argument("--repeat", type=int, default=1, metavar="N",
                         help="run the test programs N times; PIRN_TEST_PROCS=1,2,4,8 says on how "
                              "many processors each case runs (default way: gcc)")

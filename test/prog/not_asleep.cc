@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // EXPECT stdout: a timer, a reader, a blocking call, a read, a child, a signal: woken by all 6
 // EXPECT not stderr: deadlock
-// K05: all goroutines wait, and no thread of the process is left that could wake one; but a timer, a
-// descriptor, a call that blocks, or a signal will. One after the other, so that nothing else is
+// K05: all goroutines wait, and no thread of the process is left that could wake one; but a timer,
+// a descriptor, a call that blocks, or a signal will. One after the other, so that nothing else is
 // there to hide a false report.
 #include <atomic>
 #include <chrono>
