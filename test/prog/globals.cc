@@ -3,8 +3,8 @@
 // EXPECT stdout: second run: 4
 // EXPECT stdout: after main: 5 6, locked 1
 // EXPECT not stderr: fatal
-// Q03: channels, mutexes and goroutine-locals that are globals are used before main, by runs, and by
-// the destructors and handlers that end the program.
+// Q03: channels, mutexes and goroutine-locals that are globals are used before main, by runs, and
+// by the destructors and handlers that end the program.
 #include <cstdio>
 #include <cstdlib>
 

@@ -2,9 +2,9 @@
 // EXPECT procs: 2
 // EXPECT stdout like: ^[1-9][0-9]{2,} signals of each kind and more; 0 wrong
 // EXPECT not stderr: fatal
-// Q07: SIGALRM and SIGPROF a thousand times a second for two seconds (a minute in test/stress), each
-// with a handler that takes several KB and was installed without SA_ONSTACK, while goroutines send,
-// grow, throw and compute.
+// Q07: SIGALRM and SIGPROF a thousand times a second for two seconds (a minute in test/stress),
+// each with a handler that takes several KB and was installed without SA_ONSTACK, while goroutines
+// send, grow, throw and compute.
 #include <algorithm>
 #include <atomic>
 #include <csignal>
