@@ -55,8 +55,9 @@ struct global {
 };
 
 global& the() {
-    static global* const g = new global;  // never destroyed: Ms may end after static destructors
-    return *g;
+    // Never destroyed: Ms may end after static destructors. runtime/gdb.py knows its name.
+    static global* const pool = new global;
+    return *pool;
 }
 
 std::size_t slot_bytes(std::uint32_t c) {
@@ -113,7 +114,7 @@ region* open_region(std::uint32_t c) {
     return r;
 }
 
-// Where the header of a slot lies.
+// Where the header of a slot lies. runtime/gdb.py knows it too.
 std::byte* header_at(const region* r, std::uint32_t c, std::size_t slot) {
     const layout& l = the().header;
     const std::size_t header = (l.header_bytes + l.header_align - 1) / l.header_align

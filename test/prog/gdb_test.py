@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""gdb's backtrace of a goroutine that has hopped: every frame, at its right line.
+"""gdb's backtraces of goroutines: every frame, at its right line.
 
-usage: gdb_test.py PROGRAM SOURCE. A line `// line of f` in the source is where the
-frame of f has to be.
+usage: gdb_test.py HOPPING SOURCE PARKED SOURCE SCRIPT. A goroutine of the first program has hopped;
+those of the second are parked, and the script has gdb list them. A line `// line of f` in the
+source is where the frame of f has to be.
 """
 
 import os
@@ -18,6 +19,9 @@ from cases import cases, command, failure, skip  # noqa: E402
 # Innermost first.
 FRAMES = ["deepest", "large", "morestack", "middle", "foreign::call_back", "morestack", "small",
           "operator()", "goroutine_entry", "__pirn_entry"]
+# First of the one that runs, then of one that is parked, without what is the library's.
+PARKED_FRAMES = ["stop_here", "recv", "waits", "waits_below", "operator()", "goroutine_entry",
+                 "__pirn_entry"]
 FRAME = re.compile(r"^#\d+ +(?:0x[0-9a-f]+ in )?(.*)$")
 
 
@@ -29,23 +33,26 @@ def line_of(name, source):
     return None
 
 
-def backtrace(program):
+def gdb(program, *commands):
     if shutil.which("gdb") is None:
         raise skip("gdb is not installed")
     if os.environ.get("MESON_EXE_WRAPPER"):
         raise skip("the program runs in an emulator")
     said = command(["gdb", "-nx", "-batch", "-ex", "set debuginfod enabled off",
                     "-ex", "set print frame-arguments none", "-ex", "set width 0",
-                    "-ex", "break deepest", "-ex", "run", "-ex", "backtrace",
-                    "-ex", "kill", program])
+                    *(word for one in commands for word in ("-ex", one)), program])
     return said, [match.group(1) for match in map(FRAME.match, said.split("\n")) if match]
 
 
 def walks(program, source):
     """Every frame down to the first is there in this order, on its line."""
-    said, frames = backtrace(program)
+    said, frames = gdb(program, "break deepest", "run", "backtrace", "kill")
+    look_at(said, frames, FRAMES, source)
+
+
+def look_at(said, frames, names, source):
     at = 0
-    for name in FRAMES:
+    for name in names:
         found = next((i for i in range(at, len(frames)) if name in frames[i]), None)
         if found is None:
             raise failure(f"no frame of {name} from number {at} on\n{said}")
@@ -53,14 +60,27 @@ def walks(program, source):
         if line is not None and not frames[found].endswith(f"{os.path.basename(source)}:{line}"):
             raise failure(f"{name}: line {line} expected\n{said}")
         at = found + 1
-    if not frames[-1].startswith(FRAMES[-1]):
+    if not frames[-1].startswith(names[-1]):
         raise failure(f"the walk does not end where the goroutine began\n{said}")
 
 
+def lists(program, source, script):
+    """Q08: each goroutine is listed; a parked one's frames are shown, and it goes on afterwards."""
+    said, frames = gdb(program, "break stop_here", "run", f"source {script}", "info goroutines",
+                       "goroutine 1 backtrace 1", "goroutine 3 backtrace", "continue")
+    parked = r" \[waiting: chan receive\] .*main"
+    for line in [r"^1 \[running\] the main function$", "^2.*" + parked, "^3.*" + parked,
+                 "^4.*" + parked, '^[234] "the second"' + parked, r"^sum 36$"]:
+        if not re.search(line, said, re.MULTILINE):
+            raise failure(f"not said: {line}\n{said}")
+    look_at(said, frames, PARKED_FRAMES, source)
+
+
 def main():
-    program, source = sys.argv[1:]
+    hopping, hopping_source, parked, parked_source, script = sys.argv[1:]
     group = cases()
-    group.run("gdb walks through hops", lambda: walks(program, source))
+    group.run("gdb walks through hops", lambda: walks(hopping, hopping_source))
+    group.run("gdb lists goroutines", lambda: lists(parked, parked_source, script))
     group.finish()
 
 

@@ -4,6 +4,13 @@
 
 #include <cstdint>
 
+// What the pass must know: the stack that the assembly itself uses.
+#ifdef PIRN_SPLIT
+#define STRESS_NEED ".pirn_need 32\n\t"
+#else
+#define STRESS_NEED ""
+#endif
+
 namespace stress {
 
 struct register_file {
@@ -23,6 +30,7 @@ inline bool flags_kept(const register_file& file) { return file.general[31] == 0
     register register_file* file asm("x0") = in;
     register std::uint64_t spins asm("x1") = turns;
     asm volatile(
+        STRESS_NEED
         "sub sp, sp, #32\n\t"
         "stp x29, x0, [sp]\n\t"
         "mov x17, x1\n\t"

@@ -5,6 +5,13 @@
 #include <cstdint>
 #include <cstring>
 
+// What the pass must know: the stack that the assembly itself uses.
+#ifdef PIRN_SPLIT
+#define STRESS_NEED ".pirn_need 176\n\t"
+#else
+#define STRESS_NEED ""
+#endif
+
 namespace stress {
 
 struct register_file {
@@ -29,6 +36,7 @@ inline bool flags_kept(const register_file& file) { return file.general[15] == 1
 // Loads all from the file, spins, and stores all.
 [[gnu::noinline]] inline void hold_every_register(register_file* file, std::uint64_t spins) {
     asm volatile(
+        STRESS_NEED
         "subq $128, %%rsp\n\t"  // the red zone
         "pushq %%rbp\n\t"
         "pushq %%rdi\n\t"
