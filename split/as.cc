@@ -252,8 +252,7 @@ std::string rewrite(const split::cpu& c, std::string_view text, const arguments&
         std::string message = a.inputs[0] == "-" ? "{standard input}" : a.inputs[0];
         if (e.statement < u.statements.size()) {
             const split::statement& s = u.statements[e.statement];
-            put(message, ":", s.line, ": ");
-            put(message, split::trim(s.text), ": ", e.what());
+            put(message, ":", s.line, ": ", split::trim(s.text), ": ", e.what());
             std::string source = source_of(u, e.statement);
             if (!source.empty()) put(message, " (from ", source, ")");
         } else {

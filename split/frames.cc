@@ -83,7 +83,9 @@ class frame_scan {
     bool lost() { return !sp().is_stack(); }
 
     void cfi(uint32_t at);
+    void escape(std::string_view bytes);
     void label(uint32_t symbol, size_t k);
+    void waiting_labels();
     uint64_t kept_by_loop(uint32_t symbol, size_t k) const;
     void inline_asm(const statement& s);
     void instruction(size_t k);
@@ -119,8 +121,11 @@ class frame_scan {
     frame out_;
     state s_{};
     std::vector<state> remembered_;
+    std::vector<std::pair<uint32_t, size_t>> waiting_;  // labels of the next instruction
     bool reachable_ = true;
     int64_t body_depth_ = 0;         // at the last call or jump
+    int64_t landing_depth_ = 0;      // where the unwinder leaves sp, for the deepest call so far
+    int64_t pushed_arguments_ = 0;   // as the unwind information says: it takes them off
     uint64_t written_ = 0;           // registers that no longer hold what they held at entry
     int64_t frame_pointer_at_ = -1;  // depth where it was saved
     value compared_;                 // what sp was compared with last
@@ -191,6 +196,7 @@ frame frame_scan::run() {
         const statement& s = u_.statements[i];
         if (s.section != f_.section || s.kind == statement_kind::blank) continue;
         if (s.asm_block) {
+            waiting_labels();
             inline_asm(s);
         } else if (s.kind == statement_kind::directive) {
             if (begins(s.op, ".cfi_")) cfi(i);
@@ -199,13 +205,22 @@ frame frame_scan::run() {
                 steps_[k].what.tls = true;  // the call that follows
             }
         } else if (s.kind == statement_kind::label) {
-            if (is_join(s)) label(s.symbol, k++);
+            if (is_join(s)) waiting_.emplace_back(s.symbol, k++);
         } else {
+            waiting_labels();
             instruction(k++);
         }
     }
+    waiting_labels();
     settle();
     return std::move(out_);
+}
+
+// What the unwind directives say holds at the next instruction, and so at the labels before it,
+// behind which a cold partition and the blocks after a return have theirs.
+void frame_scan::waiting_labels() {
+    for (auto [symbol, k] : waiting_) label(symbol, k);
+    waiting_.clear();
 }
 
 // Unwind directives say where the frame begins (the CFA). Where they speak of sp they are exact.
@@ -233,6 +248,7 @@ void frame_scan::cfi(uint32_t at) {
     } else if (same(s.op, ".cfi_def_cfa_register")) {
         s_.cfa_register = cpu_.register_number(rest);
     } else {
+        if (same(s.op, ".cfi_escape")) escape(rest);
         return;
     }
     if (s_.cfa_register < 0) return;  // by an expression
@@ -243,6 +259,16 @@ void frame_scan::cfi(uint32_t at) {
         v = place(depth, depth);
     } else if (v.lo != depth) {
         v = place(std::min(v.lo, depth), std::max(v.hi, depth));
+    }
+}
+
+// Of the operations that have no directive, DW_CFA_GNU_args_size counts, with its one number.
+void frame_scan::escape(std::string_view bytes) {
+    constexpr int64_t k_args_size = 0x2e;
+    if (parse_number(take_part(bytes)).value_or(0) != k_args_size) return;
+    pushed_arguments_ = 0;
+    for (int shift = 0; !bytes.empty() && shift < 28; shift += 7) {
+        pushed_arguments_ |= (parse_number(take_part(bytes)).value_or(0) & 0x7f) << shift;
     }
 }
 
@@ -290,8 +316,10 @@ void frame_scan::label(uint32_t symbol, size_t k) {
             v = place(std::min(v.lo, a.lo), std::max(v.hi, a.hi));
         }
     } else if (!reachable_) {
-        // Reached from below, from a table or from the unwinder: sp is what it is in the body.
-        v = place(body_depth_, body_depth_);
+        // Reached from below, from a table or from the unwinder: sp is what it is in the body, or
+        // where the unwind information took the state back that it was in then.
+        int64_t depth = std::max({v.is_stack() ? v.hi : 0, body_depth_, landing_depth_});
+        v = place(depth, depth);
     }
     bool uncertain = lost() || !v.exact() || (!reachable_ && !a.seen);
     if (f_.start != k_none && s_.cfa_register == sp_number_ && uncertain) {
@@ -556,6 +584,7 @@ void frame_scan::call(size_t k) {
     const insn& i = steps_[k].what;
     uint32_t at = steps_[k].statement;
     body_depth_ = lost() ? body_depth_ : sp().hi;
+    if (!lost()) landing_depth_ = std::max(landing_depth_, sp().hi - pushed_arguments_);
     out_.calls = true;
     bool copies = false;
     if (i.where == flow::call) {

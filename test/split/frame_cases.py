@@ -113,6 +113,62 @@ def case_depth_follows_the_text(p):
     p.rewrite(X86, function("f", body)).frame("f", frame=124)
 
 
+def in_two_parts(hot, cold):
+    """f, with a cold partition as gcc sets it: its label stands before its unwind directives."""
+    return ("\t.text\n\t.globl f\n\t.type f, %function\nf:\n.LFB0:\n\t.cfi_startproc\n" + hot +
+            '\n\t.cfi_endproc\n\t.section .text.unlikely,"ax",%progbits\n\t.cfi_startproc\n'
+            "\t.type f.cold, %function\nf.cold:\n.LFSB0:\n" + cold + "\n\t.cfi_endproc\n.LFE0:\n"
+            "\t.text\n\t.size f, .-f\n\t.section .text.unlikely\n\t.size f.cold, .-f.cold\n")
+
+
+def case_a_cold_landing_pad_pushes_arguments(p):
+    """What it starts with is the frame, by whatever register the unwind information counts it."""
+    by_frame = ("pushq %rbp\n.cfi_def_cfa_offset 16\nmovq %rsp, %rbp\n.cfi_def_cfa_register 6\n"
+                "pushq %rbx\nsubq $72, %rsp\n.L7:\n.LEHB0:\ncall h\n.LEHE0:\nmovq -8(%rbp), %rbx\n"
+                "leave\n.cfi_def_cfa 7, 8\nret")
+    pushes = "pushq %rdx\npushq %rax\n.cfi_escape 0x2e,0x10\ncall g\naddq $16, %rsp\njmp .L7"
+    cold = ".L3:\n.cfi_def_cfa 6, 16\n.L5:\n.cfi_offset 3, -24\n" + pushes
+    p.rewrite(X86, in_two_parts(by_frame, cold)).frame("f", frame=88 + 16)
+    # A second one starts where the first did.
+    cold += "\n.L6:\n.L8:\n" + pushes
+    p.rewrite(X86, in_two_parts(by_frame, cold)).frame("f", frame=88 + 16)
+    by_sp = ("subq $72, %rsp\n.cfi_def_cfa_offset 80\n.L7:\ncall h\naddq $72, %rsp\n"
+             ".cfi_def_cfa_offset 8\nret")
+    cold = (".L3:\n.cfi_def_cfa_offset 80\npushq %rdx\n.cfi_def_cfa_offset 88\npushq %rax\n"
+            ".cfi_def_cfa_offset 96\ncall g\naddq $16, %rsp\n.cfi_def_cfa_offset 80\njmp .L7")
+    p.rewrite(X86, in_two_parts(by_sp, cold)).frame("f", frame=72 + 16)
+
+
+def case_a_cold_landing_pad_pushes_arguments_on_aarch64(p):
+    hot = ("stp x29, x30, [sp, -96]!\n.cfi_def_cfa_offset 96\nmov x29, sp\n.L7:\nbl h\n"
+           "ldp x29, x30, [sp], 96\n.cfi_def_cfa_offset 0\nret")
+    cold = ".L3:\n{}\nsub sp, sp, #32\nstr x0, [sp]\nbl g\nadd sp, sp, 32\nb .L7"
+    for begins in (".cfi_def_cfa 29, 96", ".cfi_def_cfa_offset 96"):
+        p.rewrite(ARM, in_two_parts(hot, cold.format(begins))).frame("f", frame=96 + 32)
+
+
+def case_a_landing_pad_behind_a_return(p):
+    """clang's, and gcc's without a cold partition: the state of the return does not hold there."""
+    body = ("pushq %rbp\n.cfi_def_cfa_offset 16\nmovq %rsp, %rbp\n.cfi_def_cfa_register %rbp\n"
+            "subq $80, %rsp\n.LBB0_8:\ncallq h\n{}addq $80, %rsp\npopq %rbp\n"
+            ".cfi_def_cfa %rsp, 8\n{}retq\n.LBB0_5:\n.Ltmp7:\n{}\n.cfi_escape 0x2e, 0x20\n"
+            "pushq $8\npushq $7\npushq $6\npushq $5\ncallq g\naddq $32, %rsp\njmp .LBB0_8")
+    clang = body.format("", "", ".cfi_def_cfa %rbp, 16")
+    p.rewrite(X86, function("f", clang)).frame("f", frame=88 + 32)
+    gcc = body.format(".cfi_remember_state\n", "", ".cfi_restore_state")
+    p.rewrite(X86, function("f", gcc)).frame("f", frame=88 + 32)
+    # A jump where the frame is gone says nothing of those who come from calls.
+    jump = body.format("", "testq %rdi, %rdi\nje .LBB0_9\n", ".cfi_def_cfa %rbp, 16")
+    jump += "\n.LBB0_9:\n.cfi_def_cfa %rsp, 8\nretq"
+    p.rewrite(X86, function("f", jump)).frame("f", frame=88 + 32)
+    arm = ("sub sp, sp, #96\n.cfi_def_cfa_offset 96\nstp x29, x30, [sp, #80]\nadd x29, sp, #80\n"
+           ".cfi_def_cfa w29, 16\n.cfi_remember_state\n.LBB0_2:\nbl h\n.cfi_def_cfa wsp, 96\n"
+           "ldp x29, x30, [sp, #80]\nadd sp, sp, #96\n.cfi_def_cfa_offset 0\nret\n.LBB0_4:\n"
+           ".Ltmp7:\n.cfi_restore_state\nsub sp, sp, #32\nstr x8, [sp]\nbl g\nadd sp, sp, #32\n"
+           "b .LBB0_2")
+    p.rewrite(ARM, function("f", arm)).frame("f", frame=96 + 32)
+
+
 def case_writes_that_are_not_understood(p):
     for line in ("movl %eax, %esp", "orq $3, %rsp", "popq %rsp", "xchgq %rax, %rsp", "enter $8, $0",
                  "cmovneq %rax, %rsp"):
