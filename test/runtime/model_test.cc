@@ -287,13 +287,18 @@ class play : public model::scenario {
         m.cpu = m.handed.get();
         m.spinning = true;
     }
+    // Spinners are at most half of the busy Ps. Not asked where that takes more time than it shows.
+    bool is_crowded() const {
+        if (who_.gave_up) return false;
+        const std::uint32_t busy = static_cast<std::uint32_t>(procs_) -
+                                   idle_p_count.load(std::memory_order_relaxed);
+        return 2 * spinning.load(std::memory_order_relaxed) >= busy;
+    }
     item* find(model_m& m) {
         if (item* work = m.cpu->queue.pop(false)) return work;
         if (item* work = take_global()) return work;
         if (!m.spinning) {
-            const std::uint32_t busy = static_cast<std::uint32_t>(procs_) -
-                                       idle_p_count.load(std::memory_order_relaxed);
-            if (2 * spinning.load(std::memory_order_relaxed) >= busy) return nullptr;
+            if (is_crowded()) return nullptr;
             handshake::start_spinning(world{*this, &m});
             m.spinning = true;
         }

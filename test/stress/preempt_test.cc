@@ -27,7 +27,7 @@ using namespace pirn::test;
 
 namespace {
 
-std::atomic<bool> stop{false};
+std::atomic<bool> stopped{false};
 
 // Sends the calling thread the signal of preemption in a moment, and has the P ask for it as sysmon
 // would. The signal has no mark, and is answered all the same (runtime/preempt.cc).
@@ -88,14 +88,14 @@ TEST_CASE("no register is lost in a million preemptions") {
         std::atomic<int> wrong{0}, ended{0}, refused{0};
         std::atomic<std::uint64_t> held{0};
         std::uint64_t switches = 0;
-        stop = false;
+        stopped = false;
         run([&] {
             const std::uint64_t before = runtime_stats().switches;
             for (int i = 0; i < hogs; ++i) {
                 go([&, i] {
                     base::rand random(static_cast<std::uint64_t>(i) + 1);
                     asker signal;  // of this thread, which it stays on: it does not park
-                    while (!stop.load(std::memory_order_relaxed)) {
+                    while (!stopped.load(std::memory_order_relaxed)) {
                         bool asked = false;
                         if (!holds(random, signal, asked)) ++wrong;
                         if (!asked) ++refused;
@@ -110,7 +110,7 @@ TEST_CASE("no register is lost in a million preemptions") {
                 sleep_for(std::chrono::milliseconds(20));
                 switches = runtime_stats().switches - before;
             }
-            stop = true;
+            stopped = true;
             while (ended < hogs) sleep_for(std::chrono::milliseconds(1));
         }, {.procs = procs});
         CHECK(refused == 0);

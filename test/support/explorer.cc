@@ -12,6 +12,7 @@
 
 #include "arch/arch.h"
 #include "runtime/base/sanitizer.h"
+#include "test/support/explorer_memory.h"
 
 namespace pirn::model {
 
@@ -25,35 +26,10 @@ std::uint64_t mix(std::uint64_t h, std::uint64_t word) {
 namespace {
 
 constexpr std::size_t k_stack_bytes = 256 << 10;
-constexpr int k_most_locations = 48;
 constexpr int k_most_threads = 6;
 constexpr int k_nobody = -1;  // the search itself, which makes the scenario and judges its end
 
 struct abandoned {};  // thrown on the threads of an execution that is not gone on with
-
-// For each location the index of a value: the oldest that may still be read.
-struct view {
-    std::array<std::uint8_t, k_most_locations> at{};
-    void join(const view& other) {
-        for (std::size_t i = 0; i < at.size(); ++i) at[i] = std::max(at[i], other.at[i]);
-    }
-    bool is_within(const view& other) const {
-        bool within = true;
-        for (std::size_t i = 0; i < at.size(); ++i) within &= at[i] <= other.at[i];
-        return within;
-    }
-};
-
-struct message {
-    std::uint64_t value = 0;
-    view seen;  // what an acquire that reads it takes over
-};
-
-struct location {
-    std::vector<message> messages;  // oldest first
-    const char* name = nullptr;
-    bool newest_only = false;
-};
 
 struct fiber {
     arch::context context;
@@ -81,15 +57,6 @@ struct step {
 struct decision {
     std::size_t chosen, of;
 };
-
-bool acquires(std::memory_order order) {
-    return order == std::memory_order_acquire || order == std::memory_order_acq_rel ||
-           order == std::memory_order_seq_cst;
-}
-bool releases(std::memory_order order) {
-    return order == std::memory_order_release || order == std::memory_order_acq_rel ||
-           order == std::memory_order_seq_cst;
-}
 
 class explorer {
   public:
@@ -237,22 +204,25 @@ std::uint64_t explorer::state() {
         for (std::size_t l = 0; l < used_locations_; ++l)
             oldest.at[l] = std::min(oldest.at[l], f.now.at[l]);
     }
+    std::array<std::uint8_t, k_most_locations> only{};
     for (std::size_t l = 0; l < used_locations_; ++l) {
+        only[l] = locations_[l].newest_only;
         const std::size_t newest = locations_[l].messages.size() - 1;
         if (locations_[l].newest_only || oldest.at[l] > newest)
             oldest.at[l] = static_cast<std::uint8_t>(newest);
     }
     std::uint64_t h = scenario_->digest();
     const auto add = [&](const view& v) {
-        std::uint64_t word = 0;
-        for (std::size_t l = 0; l < used_locations_; ++l) {
-            word = word << 8 | (locations_[l].newest_only
-                                    ? v.at[l] == oldest.at[l]
-                                    : static_cast<std::uint64_t>(std::max(v.at[l], oldest.at[l]) -
-                                                                 oldest.at[l]));
-            if (l % 8 == 7) h = mix(h, word);
+        view relative;  // of those of which only the newest counts: whether it was seen
+        for (std::size_t l = 0; l < v.at.size(); ++l) {
+            const int above = std::max(v.at[l], oldest.at[l]) - oldest.at[l];
+            const int seen = (v.at[l] == oldest.at[l]) & only[l];
+            relative.at[l] = static_cast<std::uint8_t>(above | seen);
         }
-        h = mix(h, word);
+        std::uint64_t words[k_most_locations / 8];
+        static_assert(sizeof words == sizeof relative.at);
+        std::memcpy(words, relative.at.data(), sizeof words);
+        for (std::size_t w = 0; 8 * w < used_locations_; ++w) h = mix(h, words[w]);
     };
     add(common_);
     for (int i = 0; i < threads_; ++i) {
