@@ -18,6 +18,7 @@
 // Rejected: to hold all locks over the fork (it waits for every P, and the child has their queues
 // still); to let the child run on with one M (goroutines of the parent would be in two processes).
 #include "runtime/fork.h"
+#include "runtime/owners.h"
 
 #include <pthread.h>
 
@@ -52,6 +53,7 @@ void in_child() {
     forget_run();
     forget_records();
     forget_sleepers();
+    forget_owners();
     forget_poller();
     forget_io();
     forget_local_lock();

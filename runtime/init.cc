@@ -39,6 +39,7 @@
 #include "runtime/growth.h"
 #include "runtime/locals.h"
 #include "runtime/netpoll.h"
+#include "runtime/owners.h"
 #include "runtime/sched.h"
 #include "runtime/self.h"
 #include "runtime/signal.h"
@@ -481,6 +482,7 @@ void run_main(void (*main_fn)(void*), void* arg, const options& o) {
     r->stack_bytes = k_main_stack_bytes;
     m0->cpu->spawned.add();
     queue_back(m0->cpu, r);
+    start_owners();
     start_sysmon(s);
     schedule_loop(m0);
     clean_up(s);

@@ -6,6 +6,8 @@
 //   parked    there may be waiters in the parking lot. Set by a waiter, under the bucket's lock,
 //             before it parks; cleared by an unlock that saw the queue, under that lock.
 //   starving  starvation mode; only together with locked and parked.
+//   watched   its owner is on record (runtime/owners.h), so its unlock takes the slow path; only
+//             together with locked.
 //
 // Locking takes the locked bit by a compare-exchange in any state that lacks it. Unlocking:
 //   1. Nobody parked: clears the word by a compare-exchange.
@@ -26,6 +28,7 @@
 #include "runtime/base/atomic.h"
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
+#include "runtime/owners.h"
 #include "runtime/sema.h"
 
 namespace pirn {
@@ -34,10 +37,14 @@ namespace {
 using word = base::atomic<std::uint32_t>;
 static_assert(sizeof(word) == sizeof(std::uint32_t) && alignof(word) == alignof(std::uint32_t));
 
-constexpr std::uint32_t k_locked = 1, k_parked = 2, k_starving = 4;
+constexpr std::uint32_t k_locked = 1, k_parked = 2, k_starving = 4, k_watched = 8;
 constexpr std::int64_t k_starvation_ns = 1'000'000;  // Go's
 // What the waker tells the waiter.
 constexpr std::uintptr_t k_compete = 0, k_handed_over = 1;
+
+// What lock finds in a mutex that it may take at once. While owners are on record it is what no
+// mutex has, so that each lock goes the slow way, and the fast one has no question to ask.
+constexpr std::uint32_t k_never = ~0u;
 
 // The public header has no atomics to show; the representation is the same.
 word& atomic(std::uint32_t& state) { return reinterpret_cast<word&>(state); }
@@ -70,7 +77,8 @@ std::uintptr_t give(const rt::sema_wake& found, void* arg) {
     if (found.woke && starving) {
         const bool stay = found.more && base::now_ns() - found.since_ns >= k_starvation_ns;
         // Relaxed: it is not given free; the wakeup orders what the two holders do.
-        state->store(k_locked | (found.more ? k_parked : 0) | (stay ? k_starving : 0),
+        const std::uint32_t watched = rt::watch_owners() ? k_watched : 0;
+        state->store(k_locked | watched | (found.more ? k_parked : 0) | (stay ? k_starving : 0),
                      std::memory_order_relaxed);
         return k_handed_over;
     }
@@ -81,11 +89,14 @@ std::uintptr_t give(const rt::sema_wake& found, void* arg) {
 
 // Locks it if it is free.
 bool take(word& state, std::uint32_t old) {
+    const std::uint32_t locked = k_locked | (rt::watch_owners() ? k_watched : 0);
     while ((old & k_locked) == 0) {
         // ORD(mutex): acquire; pairs with the releases in unlock and give.
-        if (state.compare_exchange_weak(old, old | k_locked, std::memory_order_acquire,
-                                        std::memory_order_relaxed))
+        if (state.compare_exchange_weak(old, old | locked, std::memory_order_acquire,
+                                        std::memory_order_relaxed)) {
+            if (locked != k_locked) [[unlikely]] rt::become_owner(&state);
             return true;
+        }
     }
     return false;
 }
@@ -104,10 +115,16 @@ bool take(word& state, std::uint32_t old) {
             continue;
         }
         const bool again = since_ns != 0;
-        if (!again) since_ns = base::now_ns();
+        if (!again) {
+            since_ns = base::now_ns();
+            if (rt::watch_owners()) rt::await_owner(&state);
+        }
         const std::uintptr_t token = rt::sema_park(&state, announce, &w, again,
                                                    rt::wait_reason::mutex_lock, since_ns);
-        if (token == k_handed_over) return;
+        if (token == k_handed_over) {
+            if (rt::watch_owners()) rt::become_owner(&state);
+            return;
+        }
         if (token == k_compete) {
             w.starving = base::now_ns() - since_ns > k_starvation_ns;
             round = 0;
@@ -117,13 +134,15 @@ bool take(word& state, std::uint32_t old) {
 
 [[gnu::noinline]] void unlock_slow(word& state, std::uint32_t old) {
     if ((old & k_locked) == 0) base::fatal("sync: unlock of unlocked mutex");
+    // Before it is free, so that nobody is on record for what another one holds.
+    if ((old & k_watched) != 0) rt::end_ownership(&state);
     rt::sema_wake_one(&state, give, &state);
 }
 
 }  // namespace
 
 void mutex::lock() {
-    std::uint32_t expected = 0;
+    std::uint32_t expected = rt::watch_owners() ? k_never : 0;
     // ORD(mutex): acquire; pairs with the releases in unlock and give.
     if (!atomic(state_).compare_exchange(expected, k_locked, std::memory_order_acquire,
                                          std::memory_order_relaxed)) [[unlikely]]
