@@ -191,10 +191,11 @@ TEST_CASE("Q04 runs that leave parked goroutines behind give their memory back")
     on_procs([](int procs) {
         gate g;
         static_cast<void>(taken_by_runs(procs, g));
-        // Left behind would be 2 KB of stack each, 40 MB in all. A sanitizer's own memory grows.
+        // Left behind would be 2 KB of stack each, 40 MB in all. A sanitizer's own memory grows,
+        // and so does an emulator's.
         [[maybe_unused]] const long taken = taken_by_runs(procs, g);
 #if !defined(PIRN_ASAN) && !defined(PIRN_TSAN)
-        CHECK(taken < 10'000'000);
+        if (!stack::emulated()) CHECK(taken < 10'000'000);
 #endif
         CHECK(g.queue.empty());
     });
