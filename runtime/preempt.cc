@@ -73,8 +73,9 @@ std::uintptr_t answer(const void* context, std::uintptr_t limit) {
     m* mp = self();
     if (mp == nullptr || mp->cpu == nullptr || mp->cur() == nullptr) return limit;
     g* gp = mp->cur();
-    // Else the thread is between two stacks, or in a handler.
-    if (limit != gp->limit || !may_give_way(mp, gp)) return limit;
+    // Else the thread is between two stacks, or in a handler. It may have been asked before and
+    // have come to no check since.
+    if ((limit != gp->limit && limit != arch::k_give_way) || !may_give_way(mp, gp)) return limit;
     const void* pc = arch::interrupted_pc(context);
     if (mp->owner->opts.preempt == preemption::full && !in_runtime_text(pc) &&
         arch::is_growing_text(pc)) {

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <cstring>
 #include <exception>
 #include <mutex>
 #include <stdexcept>
@@ -106,6 +107,22 @@ TEST_CASE("G12 a hog with no calls does not block others", "[preempt]") {
 TEST_CASE("G12 cooperative: a hog that calls gives way at a check", "[preempt]") {
     on_procs([](int procs) {
         REQUIRE(turns_among(procs, pirn::preemption::cooperative, burn_with_calls) == 20);
+    });
+}
+
+TEST_CASE("a hog that is asked within a small function of libc gives way", "[preempt]") {
+    on_procs([](int procs) {
+        // It needs no check of the stack, so that one that is asked there comes to none.
+        const auto hog = [] {
+            static char bytes[4096];
+            std::uint64_t n = 0;
+            while (!stop_hogs.load(std::memory_order_relaxed)) {
+                n += std::memchr(bytes, 1, sizeof bytes) == nullptr;
+                asm volatile("" : : "r"(bytes) : "memory");
+            }
+            return n;
+        };
+        REQUIRE(turns_among(procs, pirn::preemption::full, hog) == 20);
     });
 }
 
