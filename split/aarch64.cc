@@ -492,6 +492,8 @@ void aarch64_cpu::put_cold(std::string& out, const check& c) const {
     put(out, "\tadr\tx10, .Lpirn_", stub ? 'r' : 'b', c.id, "\n");
     if (c.need <= k_short_hop && c.arguments == 0) {
         put(out, "\tb\t__pirn_morestack0\n");
+    } else if (c.need <= k_short_hop && c.arguments == k_all_arguments) {
+        put(out, "\tb\t__pirn_morestacka\n");
     } else {
         int64_t words = c.arguments == k_all_arguments ? 0xffff : (c.arguments + 15) / 16;
         put_number(out, "x9", (c.need + 15) / 16 | std::min<int64_t>(words, 0xffff) << 32);

@@ -527,6 +527,8 @@ void x86_64_cpu::put_cold(std::string& out, const check& c) const {
     put(out, "\tleaq\t.Lpirn_", c.landing_pads ? 'r' : 'b', c.id, "(%rip), %r10\n");
     if (c.need <= k_short_hop && c.arguments == 0) {
         put(out, "\tjmp\t__pirn_morestack0\n");
+    } else if (c.need <= k_short_hop && c.arguments == k_all_arguments) {
+        put(out, "\tjmp\t__pirn_morestacka\n");
     } else {
         int64_t words = c.arguments == k_all_arguments ? 255 : (c.arguments + 15) / 16;
         uint32_t code = static_cast<uint32_t>((c.need + 15) / 16) |

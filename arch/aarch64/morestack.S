@@ -251,9 +251,25 @@ __pirn_morestack0:
         .size   __morestack, .-.Lgo
         .size   __pirn_morestack0, .-__pirn_morestack0
 
-// Entered from a function's check whose needs do not fit the common form. x9 = bytes needed / 16 in
-// its lower half, bytes of stack arguments / 16 in the 16 bits above, 0xffff for all there are. On
-// the stack: x9, x10.
+// As __pirn_morestack0, for a function that may read any of its stack arguments. On the stack: x9,
+// x10.
+        .globl  __pirn_morestacka
+        .protected __pirn_morestacka
+        .type   __pirn_morestacka, %function
+        .p2align 4
+__pirn_morestacka:
+        .cfi_startproc
+        .cfi_def_cfa_offset 16
+        SAVE
+        mov     x9, #PIRN_COMMON_NEED_BYTES
+        mov     x17, #-1
+        b       .Lhop_with_arguments
+        .cfi_endproc
+        .size   __pirn_morestacka, .-__pirn_morestacka
+
+// Entered from a function's check whose needs do not fit the common forms. x9 = bytes needed / 16
+// in its lower half, bytes of stack arguments / 16 in the 16 bits above, 0xffff for all there are.
+// On the stack: x9, x10.
         .globl  __pirn_morestack
         .protected __pirn_morestack
         .type   __pirn_morestack, %function

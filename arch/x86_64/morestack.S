@@ -254,7 +254,25 @@ __pirn_morestack0:
         .size   __morestack, .-.Lgo
         .size   __pirn_morestack0, .-__pirn_morestack0
 
-// Entered from a function's check whose needs do not fit the common form. r11d = bytes needed / 16
+// As __pirn_morestack0, for a function that may read any of its stack arguments. On the stack: r10,
+// return address.
+        .globl  __pirn_morestacka
+        .protected __pirn_morestacka
+        .type   __pirn_morestacka, @function
+        .p2align 4
+__pirn_morestacka:
+        .cfi_startproc
+        .cfi_def_cfa_offset 16
+        pushq   %r11
+        .cfi_def_cfa_offset 24
+        SAVE
+        movl    $PIRN_COMMON_NEED_BYTES, %ecx
+        movq    $-1, %rax
+        jmp     .Lhop_with_arguments
+        .cfi_endproc
+        .size   __pirn_morestacka, .-__pirn_morestacka
+
+// Entered from a function's check whose needs do not fit the common forms. r11d = bytes needed / 16
 // (24 bits) and bytes of stack arguments / 16 above them, 255 for all there are. On the stack: r11,
 // r10, return address.
         .globl  __pirn_morestack

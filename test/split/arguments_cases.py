@@ -78,9 +78,17 @@ def case_incoming_arguments_are_measured(p):
 def case_a_pointer_to_arguments_takes_all(p):
     body = "subq $24, %rsp\nleaq 32(%rsp), %rax\ncall g\naddq $24, %rsp\nret"
     p.rewrite(X86, function("f", body)).frame("f", arguments=-1).has(
-        f"movl ${2 | 255 << 24}, %r11d")
+        "pushq %r10", ".cfi_def_cfa_offset 16", "leaq .Lpirn_b0(%rip), %r10",
+        "jmp __pirn_morestacka")
+    large = body.replace("24, %rsp", "20024, %rsp").replace("32(%rsp)", "20032(%rsp)")
+    p.rewrite(X86, function("f", large)).frame("f", arguments=-1).has(
+        f"movl ${20032 // 16 | 255 << 24}, %r11d", "jmp __pirn_morestack")
     body = "stp x29, x30, [sp, -16]!\nadd x0, sp, 16\nbl g\nldp x29, x30, [sp], 16\nret"
-    p.rewrite(ARM, function("f", body)).frame("f", arguments=-1).has("movk x9, 65535, lsl 32")
+    p.rewrite(ARM, function("f", body)).frame("f", arguments=-1).has(
+        "adr x10, .Lpirn_b0", "b __pirn_morestacka")
+    large = body.replace("bl g", "sub sp, sp, #8, lsl 12\nbl g\nadd sp, sp, #8, lsl 12")
+    p.rewrite(ARM, function("f", large)).frame("f", arguments=-1).has(
+        "movk x9, 65535, lsl 32", "b __pirn_morestack")
     indexed = "subq $24, %rsp\nmovq 8(%rsp,%rdi,8), %rax\ncall g\naddq $24, %rsp\nret"
     p.rewrite(X86, function("f", indexed)).frame("f", arguments=-1)
     p.rewrite(X86, function("_Z1fl", indexed)).frame("_Z1fl", arguments=0)
