@@ -16,7 +16,6 @@ import gdb
 PARKED = {"i386:x86-64": (8, "rbp"), "aarch64": (0, "x29")}
 # The colours of headers, as in header_at of stack/pool.cc.
 COLOUR_STEP, COLOURS, COLOUR_BYTES = 5, 16, 128
-STATUS = ["idle", "runnable", "running", "syscall", "preempted", "waiting", "dead"]
 
 
 def atomic(value):
@@ -60,8 +59,8 @@ def goroutines():
 
 
 def state(goroutine):
-    number = int(atomic(goroutine["status"]).cast(gdb.lookup_type("unsigned int")))
-    return STATUS[number] if number < len(STATUS) else str(number)
+    status = atomic(goroutine["status"]).cast(gdb.lookup_type("pirn::rt::g_status"))
+    return str(status).rsplit("::", 1)[-1]
 
 
 def describe(goroutine):

@@ -203,9 +203,10 @@ void add_segment(std::size_t bytes, const void* site, const void* callee) {
         b.high_water = std::max(b.high_water, extent_of(b).bytes + bytes);
     segment* s = take_cached(t, bytes);
     if (s == nullptr) {
-        the().options.on_growing(b, true);
+        auto* const on_growing = the().options.on_growing;
+        if (on_growing != nullptr) on_growing(b, true);
         s = take_new(b, bytes);
-        the().options.on_growing(b, false);
+        if (on_growing != nullptr) on_growing(b, false);
     }
     // Without room in sight, the next hop comes here as well.
     s->room = the().options.see_every_hop ? 0 : room_of(s);
