@@ -38,13 +38,8 @@
 namespace pirn::rt {
 namespace {
 
-constexpr std::uint32_t k_check_interval_timers = 16;
-constexpr std::int64_t k_busy_poll_ns = 100'000;      // a busy P looks at the net this often
 constexpr std::int64_t k_next_patience_ns = 100'000;  // how long a filled next may stand
 constexpr std::int64_t k_next_patience_max_ns = 10'000'000;
-constexpr int k_spin_rounds = 100;
-constexpr int k_spin_rounds_before_next = 30;         // a pause, so that its owner can run it
-constexpr int k_pauses_per_round = 8;
 
 }  // namespace
 
@@ -112,66 +107,6 @@ struct world {
     void wake_next() { wake_for_work(mp->cpu); }
 };
 
-void start_spinning(m* mp) {
-    mp->spinning = true;
-    handshake::start_spinning(world{mp->owner, mp});
-}
-
-// One of a list beside the global queue.
-qnode* take_from(sched* s, base::fifo<qnode>& list, base::atomic<std::uint32_t>& size) {
-    // Relaxed: as in look_at_global.
-    if (size.load(std::memory_order_relaxed) == 0) return nullptr;
-    lock_guard hold(s->mu);
-    qnode* n = list.pop_front();
-    size.store(static_cast<std::uint32_t>(list.size()), std::memory_order_relaxed);
-    return n;
-}
-// One of those that were made to give way.
-qnode* take_preempted(sched* s) { return take_from(s, s->preempted, s->preempted_size); }
-
-// s->mu is held. Up to `most` from the global queue: one is returned, the rest go to pp.
-qnode* take_global(sched* s, p* pp, std::size_t most) {
-    if (s->global.empty()) return nullptr;
-    const std::size_t procs = s->procs.load(std::memory_order_relaxed);
-    std::size_t n = std::min({s->global.size() / procs + 1, s->global.size(),
-                              std::size_t{k_ring / 2}, most});
-    qnode* first = s->global.pop_front();
-    for (; n > 1; --n) {
-        qnode* more = s->global.pop_front();
-        if (more->kind == qnode::k_goroutine) prefetch_goroutine(more);
-        if (!pp->queue.push(more)) {
-            // Cannot be: the ring was empty. Keep it all the same.
-            s->global.push_back(more);
-            break;
-        }
-    }
-    s->global_size.store(static_cast<std::uint32_t>(s->global.size()), std::memory_order_relaxed);
-    return first;
-}
-
-qnode* look_at_global(sched* s, p* pp, std::size_t most) {
-    // Relaxed: seen late it is seen at the next look, and give_up_p looks under the lock.
-    if (s->global_size.load(std::memory_order_relaxed) == 0) return nullptr;
-    lock_guard hold(s->mu);
-    return take_global(s, pp, most);
-}
-
-// Makes what the poller found runnable on pp.
-void queue_polled(p* pp, base::fifo<qnode>& found) {
-    while (qnode* n = found.pop_front()) queue_back(pp, n);
-}
-
-// A busy M's cached segments, as stack.h has it: looked at every k_idle_ns.
-void tend_segments(m* mp) {
-    if (mp->segments == nullptr || mp->segments->next == nullptr) return;
-    const std::int64_t now = base::now_ns();
-    if (now - mp->trimmed_ns < stack::k_idle_ns) return;
-    const std::uint64_t hops = stack::hops_of(*mp);
-    stack::trim_segments(*mp, hops == mp->hops_before ? 1 : stack::k_cached_segments);
-    mp->hops_before = hops;
-    mp->trimmed_ns = now;
-}
-
 // An M without work gives back what it and the idle Ps hold on to.
 void give_back_stacks(m* mp) {
     stack::trim_segments(*mp, 1);
@@ -189,99 +124,31 @@ void give_back_stacks(m* mp) {
     base::give_back();
 }
 
-// The look around that is due every so many decisions: global queue, network.
-qnode* look_around(sched* s, p* pp, std::int64_t now) {
-    if (qnode* n = look_at_global(s, pp, 1)) return n;
-    if (qnode* n = take_preempted(s)) return n;
-    if (io_waiters() != 0) {
-        if (now == 0) now = base::now_ns();
-        // Relaxed: a rate limit.
-        if (now - s->last_poll_ns.load(std::memory_order_relaxed) > k_busy_poll_ns) {
-            s->last_poll_ns.store(now, std::memory_order_relaxed);
-            base::fifo<qnode> found;
-            poll_net(s, 0, found);
-            queue_polled(pp, found);
-        }
-    }
-    // The ring before `next`, once: two goroutines that wake each other don't starve it.
-    return pp->queue.pop(pp->alone);
+// s->mu is held. The M that has been idle for the shortest time, off the list; null: there is none.
+m* pop_idle_m(sched* s) {
+    m* mp = s->idle_ms;
+    if (mp == nullptr) return nullptr;
+    s->idle_ms = mp->next_idle;
+    mp->next_idle = nullptr;
+    --s->m_idle;
+    return mp;
 }
 
 }  // namespace
 
-qnode* look_at_hand(m* mp) {
-    sched* s = mp->owner;
-    p* pp = mp->cpu;
-    // Relaxed: what was asked for before is looked at below; what comes after asks again.
-    pp->attention.store(false, std::memory_order_relaxed);
-    see_other_ps(pp);
-    if (qnode* n = pp->first) {
-        pp->first = nullptr;
-        return n;
-    }
-    // Before what is queued here, because others may wait for a lock that it holds; but by turns.
-    pp->took_returned = !pp->took_returned;
-    if (pp->took_returned) {
-        if (qnode* n = take_from(s, s->returned, s->returned_size)) return n;
-    } else if (s->returned_size.load(std::memory_order_relaxed) != 0) {
-        pp->attention.store(true, std::memory_order_relaxed);
-    }
-    std::int64_t now = 0;
-    const bool timers = pp->timers.first_ns.load(std::memory_order_relaxed) != base::k_never_ns;
-    if (timers) {
-        now = base::now_ns();
-        run_timers(mp, pp, now);
-    }
-    // Only a look around starts the count again: an M that comes here for other reasons all the
-    // time would never get to it.
-    if (!pp->check_due && --pp->until_check == 0) pp->check_due = true;
-    if (pp->check_due) {
-        pp->check_due = false;
-        pp->until_check = timers ? k_check_interval_timers : k_check_interval;
-        tend_segments(mp);
-        if (qnode* n = look_around(s, pp, now)) return n;
-    }
-    if (qnode* n = pp->queue.take_next(pp->alone)) return n;
-    if (qnode* n = pp->queue.pop(pp->alone)) return n;
-    if (qnode* n = look_at_global(s, pp, k_ring)) return n;
-    if (qnode* n = take_from(s, s->returned, s->returned_size)) return n;
-    return take_preempted(s);
+void start_spinning(m* mp) {
+    mp->spinning = true;
+    handshake::start_spinning(world{mp->owner, mp});
 }
 
-namespace {
-
-// Looks elsewhere: network, other Ps.
-qnode* look_elsewhere(m* mp) {
-    sched* s = mp->owner;
-    p* pp = mp->cpu;
-    const std::uint32_t procs = s->procs.load(std::memory_order_relaxed);
-    if (procs == 1) return nullptr;
-    if (io_waiters() != 0 && s->poller.load(std::memory_order_relaxed) == nullptr) {
-        base::fifo<qnode> found;
-        poll_net(s, 0, found);
-        if (qnode* n = found.pop_front()) {
-            queue_polled(pp, found);
-            return n;
-        }
-    }
-    // Spinners are at most half of the busy Ps: more would only get in each other's way.
-    const std::uint32_t busy = procs - s->idle_p_count.load(std::memory_order_relaxed);
-    if (!mp->spinning) {
-        if (2 * s->spinning.load(std::memory_order_relaxed) >= busy) return nullptr;
-        start_spinning(mp);
-    }
-    for (int round = 0; round < k_spin_rounds; ++round) {
-        if (qnode* n = steal_work(mp, round >= k_spin_rounds_before_next)) return n;
-        if (qnode* n = look_at_global(s, pp, k_ring)) return n;
-        if (s->stopping.load(std::memory_order_relaxed) ||
-            pp->attention.load(std::memory_order_relaxed))
-            return nullptr;
-        for (int i = 0; i < k_pauses_per_round; ++i) arch::pause();
-    }
-    return nullptr;
+void stop_spinning(m* mp) {
+    mp->spinning = false;
+    handshake::stop_spinning(world{mp->owner, mp});
 }
 
-}  // namespace
+void queue_polled(p* pp, base::fifo<qnode>& found) {
+    while (qnode* n = found.pop_front()) queue_back(pp, n);
+}
 
 outlook look_at_all(sched* s) {
     outlook o;
@@ -314,15 +181,13 @@ bool world::push_idle_p() {
     return true;
 }
 
-namespace {
-
-// Puts the P on the idle list. False: there is work after all, or the P has just been retired, and
-// the M keeps it for another look. `handed_on`: retire_p has emptied it.
 bool give_up_p(m* mp, bool handed_on) {
     if (!handshake::give_up_p(world{mp->owner, mp, handed_on}, mp->spinning)) return false;
     mp->spinning = false;
     return true;
 }
+
+namespace {
 
 // Takes an idle P, if there is one, to look for the work that was seen.
 bool come_back(m* mp) {
@@ -440,7 +305,8 @@ slept sleep_on_note(m* mp, std::int64_t until_ns) {
     return take_handed(mp);
 }
 
-// The M has no P and nothing to do. True: it has a P again.
+}  // namespace
+
 bool sleep_for_work(m* mp) {
     sched* s = mp->owner;
     std::int64_t patience_ns = k_next_patience_ns;
@@ -469,6 +335,8 @@ bool sleep_for_work(m* mp) {
     }
 }
 
+namespace {
+
 // Takes the M out of the poller's place, to be handed a P; null: nobody is there to be taken.
 m* take_poller(sched* s) {
     m* mp = s->poller.load(std::memory_order_relaxed);
@@ -483,12 +351,7 @@ m* take_poller(sched* s) {
 }  // namespace
 
 void hand_over(sched* s, p* pp, bool spinning) {
-    m* mp = s->idle_ms;
-    if (mp != nullptr) {
-        s->idle_ms = mp->next_idle;
-        mp->next_idle = nullptr;
-        --s->m_idle;
-    }
+    m* mp = pop_idle_m(s);
     s->mu.release();
     bool in_poller = false;
     if (mp == nullptr) {
@@ -547,62 +410,14 @@ void hand_off_p(sched* s, p* pp) {
     if (o.work || unwatched) wake_for_work_slow(s);
 }
 
-qnode* find_runnable(m* mp) {
-    sched* s = mp->owner;
-    for (;;) {
-        if (mp->bound_g != nullptr) {
-            if (qnode* n = await_bound(mp)) return n;
-            if (mp->bound_g != nullptr || !is_lent(mp)) return nullptr;
-            continue;
-        }
-        if (mp->cpu == nullptr && !sleep_for_work(mp)) return nullptr;
-        p* pp = mp->cpu;
-        if (s->stopping.load(std::memory_order_relaxed)) {
-            pp->runner = nullptr;
-            mp->cpu = nullptr;
-            return nullptr;
-        }
-        if (pp->id >= s->procs.load(std::memory_order_relaxed)) {
-            retire_p(s, pp);
-            give_up_p(mp, true);
-            continue;
-        }
-        if (s->host_wants.load(std::memory_order_relaxed)) [[unlikely]] {
-            // It was taken from the thread that called for it.
-            if (mp->spinning) stop_spinning(mp);
-            mp->cpu = nullptr;
-            hand_off_p(s, pp);
-            continue;
-        }
-        qnode* n = look_at_hand(mp);
-        if (n == nullptr) n = look_elsewhere(mp);
-        if (n != nullptr) {
-            if (mp->spinning) stop_spinning(mp);
-            if (!is_bound(n)) return n;
-            give_p_to_bound(mp, to_g(n));
-            continue;
-        }
-        if (s->stopping.load(std::memory_order_relaxed)) continue;
-        give_up_p(mp, false);
-    }
-}
-
-void stop_spinning(m* mp) {
-    mp->spinning = false;
-    handshake::stop_spinning(world{mp->owner, mp});
-}
-
 void wake_for_work_slow(sched* s) { handshake::send_wakeup(world{s, nullptr}); }
 
 void wake_to_watch(sched* s) {
-    s->mu.acquire();
-    m* mp = s->idle_ms;
-    if (mp != nullptr) {
-        s->idle_ms = mp->next_idle;
-        mp->next_idle = nullptr;
-        --s->m_idle;
+    m* mp;
+    {
+        lock_guard hold(s->mu);
+        mp = pop_idle_m(s);
     }
-    s->mu.release();
     if (mp == nullptr) {
         start_m(s, nullptr, false);
         return;

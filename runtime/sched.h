@@ -121,10 +121,13 @@ inline bool any_for_all(const sched* s) {
 // steal.cc
 qnode* steal_work(m* mp, bool next_too);
 
-// idle.cc: who sleeps, who spins, who is woken.
+// find.cc
 
 // Finds the next goroutine, sleeping if need be. Null: the M has to end (it has no P then).
 qnode* find_runnable(m* mp);
+
+// idle.cc: who sleeps, who spins, who is woken.
+
 // Work was queued on pp (by its M), or from outside: sees to it that somebody idle looks for it,
 // unless somebody does already.
 void wake_for_work_slow(sched* s);
@@ -142,8 +145,6 @@ bool wait_for_p(m* mp, g* gp);
 // The M gives its P away, its goroutine goes behind all others, and it waits for a P. False: the
 // run ends.
 bool give_way(m* mp, g* gp);
-// The spinning M `mp` has found work.
-void stop_spinning(m* mp);
 // A timer was armed for `when_ns`: an M that sleeps longer must look again.
 void wake_for_timer(sched* s, std::int64_t when_ns);
 // Every idle M and the poller come to the loop, which sees `stopping`.
