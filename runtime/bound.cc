@@ -21,13 +21,11 @@ namespace pirn::rt {
 namespace {
 
 // s->mu is held.
-void queue_for_p(m* mp, g* gp, base::fifo<qnode>& list, base::atomic<std::uint32_t>& size) {
+void queue_for_p(m* mp, g* gp, shared_queue& queue) {
     gp->kind = qnode::k_bound;
     gp->bound = mp;
     mp->waits = bound_wait::for_p;
-    list.push_back(gp);
-    // ORD(idle): relaxed; under mu, as who gives a P up looks at the lists under it.
-    size.store(static_cast<std::uint32_t>(list.size()), std::memory_order_relaxed);
+    queue.push(gp);
 }
 
 // Waits for the P, with `waits` set. False: the run ends.
@@ -106,7 +104,7 @@ bool wait_without_p(m* mp) {
         } else {
             mp->bound_ready = false;
             pp = pop_idle_p(s, nullptr);
-            if (pp == nullptr) queue_for_p(mp, mp->bound_g, s->global, s->global_size);
+            if (pp == nullptr) queue_for_p(mp, mp->bound_g, s->global);
         }
     }
     // From here on `handed` is a waker's, and goes with its wakeup.
@@ -175,7 +173,7 @@ bool wait_for_p(m* mp, g* gp) {
         // ORD(stopping): relaxed under mu; wake_all takes mu after it was set.
         if (s->stopping.load(std::memory_order_relaxed)) return false;
         pp = pop_idle_p(s, mp->called_from);
-        if (pp == nullptr) queue_for_p(mp, gp, s->returned, s->returned_size);
+        if (pp == nullptr) queue_for_p(mp, gp, s->returned);
     }
     if (pp != nullptr) {
         take_p(mp, pp);
@@ -198,7 +196,7 @@ bool give_way(m* mp, g* gp) {
         // ORD(stopping): relaxed under mu; wake_all takes mu after it was set.
         if (s->stopping.load(std::memory_order_relaxed)) return false;
         mp->cpu = nullptr;
-        queue_for_p(mp, gp, s->preempted, s->preempted_size);
+        queue_for_p(mp, gp, s->preempted);
     }
     hand_off_p(s, pp);
     if (!sleep_for_p(mp)) return false;

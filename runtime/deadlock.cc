@@ -96,7 +96,7 @@ bool looks_dead(sched* s) {
     if (s->embedded || s->m_idle != s->m_count || s->stopping.load(std::memory_order_relaxed))
         return false;
     if (s->poller.load(std::memory_order_relaxed) != nullptr || io_waiters() != 0) return false;
-    if (!s->global.empty()) return false;
+    if (s->global.any()) return false;
     for (auto& slot : s->ps) {
         // ORD(ps): acquire; pairs with the release in make_p.
         p* pp = slot.load(std::memory_order_acquire);

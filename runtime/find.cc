@@ -18,41 +18,33 @@ constexpr int k_spin_rounds = 100;
 constexpr int k_spin_rounds_before_next = 30;     // a pause, so that its owner can run it
 constexpr int k_pauses_per_round = 8;
 
-// One of a list beside the global queue.
-qnode* take_from(sched* s, base::fifo<qnode>& list, base::atomic<std::uint32_t>& size) {
-    // Relaxed: as in look_at_global.
-    if (size.load(std::memory_order_relaxed) == 0) return nullptr;
+qnode* take_from(sched* s, shared_queue& queue) {
+    if (!queue.any()) return nullptr;
     lock_guard hold(s->mu);
-    qnode* n = list.pop_front();
-    size.store(static_cast<std::uint32_t>(list.size()), std::memory_order_relaxed);
-    return n;
+    return queue.pop();
 }
-// One of those that were made to give way.
-qnode* take_preempted(sched* s) { return take_from(s, s->preempted, s->preempted_size); }
 
 // s->mu is held. Up to `most` from the global queue: one is returned, the rest go to pp.
 qnode* take_global(sched* s, p* pp, std::size_t most) {
-    if (s->global.empty()) return nullptr;
+    if (!s->global.any()) return nullptr;
     const std::size_t procs = s->procs.load(std::memory_order_relaxed);
-    std::size_t n = std::min({s->global.size() / procs + 1, s->global.size(),
-                              std::size_t{k_ring / 2}, most});
-    qnode* first = s->global.pop_front();
+    const std::size_t all = s->global.size();
+    std::size_t n = std::min({all / procs + 1, all, std::size_t{k_ring / 2}, most});
+    qnode* first = s->global.pop();
     for (; n > 1; --n) {
-        qnode* more = s->global.pop_front();
+        qnode* more = s->global.pop();
         if (more->kind == qnode::k_goroutine) prefetch_goroutine(more);
         if (!pp->queue.push(more)) {
             // Cannot be: the ring was empty. Keep it all the same.
-            s->global.push_back(more);
+            s->global.push(more);
             break;
         }
     }
-    s->global_size.store(static_cast<std::uint32_t>(s->global.size()), std::memory_order_relaxed);
     return first;
 }
 
 qnode* look_at_global(sched* s, p* pp, std::size_t most) {
-    // Relaxed: seen late it is seen at the next look, and give_up_p looks under the lock.
-    if (s->global_size.load(std::memory_order_relaxed) == 0) return nullptr;
+    if (!s->global.any()) return nullptr;
     lock_guard hold(s->mu);
     return take_global(s, pp, most);
 }
@@ -71,7 +63,7 @@ void tend_segments(m* mp) {
 // The look around that is due every so many decisions: global queue, network.
 qnode* look_around(sched* s, p* pp, std::int64_t now) {
     if (qnode* n = look_at_global(s, pp, 1)) return n;
-    if (qnode* n = take_preempted(s)) return n;
+    if (qnode* n = take_from(s, s->preempted)) return n;
     if (io_waiters() != 0) {
         if (now == 0) now = base::now_ns();
         // Relaxed: a rate limit.
@@ -101,8 +93,8 @@ qnode* look_at_hand(m* mp) {
     // Before what is queued here, because others may wait for a lock that it holds; but by turns.
     pp->took_returned = !pp->took_returned;
     if (pp->took_returned) {
-        if (qnode* n = take_from(s, s->returned, s->returned_size)) return n;
-    } else if (s->returned_size.load(std::memory_order_relaxed) != 0) {
+        if (qnode* n = take_from(s, s->returned)) return n;
+    } else if (s->returned.any()) {
         pp->attention.store(true, std::memory_order_relaxed);
     }
     std::int64_t now = 0;
@@ -123,8 +115,8 @@ qnode* look_at_hand(m* mp) {
     if (qnode* n = pp->queue.take_next(pp->alone)) return n;
     if (qnode* n = pp->queue.pop(pp->alone)) return n;
     if (qnode* n = look_at_global(s, pp, k_ring)) return n;
-    if (qnode* n = take_from(s, s->returned, s->returned_size)) return n;
-    return take_preempted(s);
+    if (qnode* n = take_from(s, s->returned)) return n;
+    return take_from(s, s->preempted);
 }
 
 namespace {

@@ -172,7 +172,7 @@ struct target {
 // After a yield: to the back of its P's queue, or, when others wait in the global queue, behind
 // them, since a P looks there only when its own is empty.
 [[gnu::always_inline]] inline void requeue(p* pp, g* gp) {
-    if (pp->owner->global_size.load(std::memory_order_relaxed) == 0) [[likely]] {
+    if (!pp->owner->global.any()) [[likely]] {
         queue_back(pp, gp);
         return;
     }
@@ -374,8 +374,6 @@ void queue_next(p* pp, qnode* n) {
 void queue_global(sched* s, base::fifo<qnode>&& list) {
     lock_guard hold(s->mu);
     s->global.append(std::move(list));
-    // ORD(idle): relaxed here; the caller's fence in wake_for_work orders it before its look.
-    s->global_size.store(static_cast<std::uint32_t>(s->global.size()), std::memory_order_relaxed);
 }
 
 // park.h
@@ -460,7 +458,7 @@ void yield() {
         pp->timers.first_ns.load(std::memory_order_relaxed) == base::k_never_ns)
         pp->until_check = k_check_interval;
     if (pp->until_check > 1 && !pp->attention.load(std::memory_order_relaxed) &&
-        pp->owner->global_size.load(std::memory_order_relaxed) == 0) [[likely]] {
+        !pp->owner->global.any()) [[likely]] {
         --pp->until_check;
         n = pp->queue.take_next(pp->alone);
         if (n == nullptr && pp->alone) {

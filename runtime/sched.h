@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include "runtime/base/list.h"
 #include "runtime/handshake.h"
@@ -18,6 +19,37 @@ inline constexpr std::int64_t k_timer_grace_ns = 250'000;
 
 inline m* const k_poller_taken = reinterpret_cast<m*>(1);
 
+// Goroutines for whatever P comes. Changed under sched::mu; whether there are any is read by
+// anyone: ORD(idle), see idle.cc.
+class shared_queue {
+  public:
+    bool any() const { return size() != 0; }
+    std::uint32_t size() const { return size_.load(std::memory_order_relaxed); }
+
+    // Under mu. Relaxed: seen late it is seen at the next look, and who gives a P up looks under
+    // mu; who queues fences before it looks for a sleeper.
+    void push(qnode* n) {
+        list_.push_back(n);
+        note_size();
+    }
+    void append(base::fifo<qnode>&& list) {
+        list_.append(std::move(list));
+        note_size();
+    }
+    qnode* pop() {
+        qnode* n = list_.pop_front();
+        note_size();
+        return n;
+    }
+
+  private:
+    void note_size() {
+        size_.store(static_cast<std::uint32_t>(list_.size()), std::memory_order_relaxed);
+    }
+    base::fifo<qnode> list_;
+    base::atomic<std::uint32_t> size_{0};
+};
+
 struct sched {
     options opts;               // max_threads: guarded by mu
     // The time, as of sysmon's last look or of the first P's taking since all were idle: to within
@@ -27,9 +59,9 @@ struct sched {
 
     lock mu{lock_rank::sched};
     // Guarded by mu.
-    base::fifo<qnode> global;
-    base::fifo<qnode> returned;   // from blocking regions, perhaps with a lock that others wait for
-    base::fifo<qnode> preempted;  // behind all that is runnable otherwise
+    shared_queue global;
+    shared_queue returned;   // from blocking regions, perhaps with a lock that others wait for
+    shared_queue preempted;  // behind all that is runnable otherwise
     p* idle_ps = nullptr;
     m* idle_ms = nullptr;
     m* all_ms = nullptr;
@@ -39,9 +71,6 @@ struct sched {
     std::uint32_t ps_made = 0;
 
     // Atomic, read without the lock. ORD(idle): see idle.cc.
-    base::atomic<std::uint32_t> global_size{0};
-    base::atomic<std::uint32_t> returned_size{0};
-    base::atomic<std::uint32_t> preempted_size{0};
     base::atomic<std::uint32_t> idle_p_count{0};
     base::atomic<std::uint32_t> spinning{0};
     base::atomic<std::uint32_t> procs{1};
@@ -111,9 +140,7 @@ void queue_back(p* pp, qnode* n);
 void queue_global(sched* s, base::fifo<qnode>&& list);
 // Whether goroutines wait for whatever P there is. A look: without the lock.
 inline bool any_for_all(const sched* s) {
-    return s->global_size.load(std::memory_order_relaxed) != 0 ||
-           s->returned_size.load(std::memory_order_relaxed) != 0 ||
-           s->preempted_size.load(std::memory_order_relaxed) != 0;
+    return s->global.any() || s->returned.any() || s->preempted.any();
 }
 // Leaves the running goroutine where it stands, for good: the run ends.
 [[noreturn]] void abandon(m* mp);

@@ -174,7 +174,7 @@ void print(sched* s, std::int64_t since_ns, bool detailed) {
             static_cast<long long>(since_ns / 1'000'000), s->procs.load(std::memory_order_relaxed),
             s->idle_p_count.load(std::memory_order_relaxed), threads,
             s->spinning.load(std::memory_order_relaxed), idle_threads,
-            s->global_size.load(std::memory_order_relaxed));
+            s->global.size());
     if (!detailed) {
         const char* before = " [";
         for_each_p(s, [&](const p* pp) {
