@@ -155,8 +155,6 @@ bool looks_empty(const hchan* c) noexcept {
            c->returned_size.load(std::memory_order_acquire) == 0;
 }
 
-void destroy_channel(hchan* c) noexcept;
-
 // Records that are being dropped. While there are any, no channel's memory is given back: a foreign
 // thread may be taking the same record off, after which nothing holds the channel for this one.
 base::atomic<std::uint32_t> drops{0};
@@ -348,10 +346,33 @@ void hchan_close(hchan* c) {
 
 std::size_t hchan_len(const hchan* c) noexcept {
     // Relaxed: a number that may be old when it is read, and publishes nothing.
-    return c == nullptr ? 0 : c->count.load(std::memory_order_relaxed);
+    return c == nullptr || c->timed ? 0 : c->count.load(std::memory_order_relaxed);
 }
 
-std::size_t hchan_cap(const hchan* c) noexcept { return c == nullptr ? 0 : c->capacity; }
+std::size_t hchan_cap(const hchan* c) noexcept {
+    return c == nullptr || c->timed ? 0 : c->capacity;
+}
+
+rt::who offer(hchan* c, void* value) noexcept {
+    if (rt::waiter* receiver = dequeue(c->recvq)) {
+        move_value(c->ops, receiver->elem, value);
+        receiver->success = true;
+        return receiver->owner;
+    }
+    const std::size_t n = count_of(c);
+    if (n < c->capacity) {
+        put_last(c, value);
+        set_count(c, n + 1);
+    }
+    return {};
+}
+
+bool discard(hchan* c) noexcept {
+    if (count_of(c) == 0) return false;
+    c->recv_index = c->send_index;
+    set_count(c, 0);
+    return true;
+}
 
 // The life of a channel.
 
@@ -362,8 +383,11 @@ std::size_t buffer_offset(const elem_ops& ops) noexcept {
     return (sizeof(hchan) + ops.align - 1) / ops.align * ops.align;
 }
 
-// All handles and records are gone: nobody else knows the channel.
+}  // namespace
+
 void destroy_channel(hchan* c) noexcept {
+    if (c->timed) [[unlikely]]
+        end_timed(c);
     while (box* b = c->returned) {
         c->returned = b->next;
         c->ops.destroy(&b->value);
@@ -380,6 +404,8 @@ void destroy_channel(hchan* c) noexcept {
     while (drops.load(std::memory_order_acquire) != 0) ::sched_yield();
     base::destroy(c);
 }
+
+namespace {
 
 [[gnu::noinline]] void release_last(hchan* c) noexcept {
     c->mu.acquire();

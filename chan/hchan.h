@@ -54,6 +54,7 @@ struct hchan {
     wait_queue sendq;
 
     // Never change.
+    bool timed = false;                 // a timer's channel, of time.cc
     const elem_ops ops;
     const std::size_t capacity;
     std::byte* const buffer;
@@ -72,5 +73,17 @@ void enqueue(hchan* c, wait_queue& q, rt::waiter* w) noexcept;
 rt::waiter* dequeue(wait_queue& q) noexcept;
 // Unlinks a record if it still is on its queue. For a select's losing cases.
 bool unlink(hchan* c, wait_queue& q, rt::waiter* w) noexcept;
+
+// Sends without blocking, for whoever holds mu and has no use for the values that nobody takes: to
+// the first receiver, who is returned and must be readied once mu is released; else into the
+// buffer, unless it is full.
+rt::who offer(hchan* c, void* value) noexcept;
+// Forgets what is in the buffer, of a type that needs no destruction. Whether there was anything.
+bool discard(hchan* c) noexcept;
+
+// All handles and records are gone: nobody else knows the channel.
+void destroy_channel(hchan* c) noexcept;
+// What destroy_channel does first for a timer's: no timer fires any more when it returns.
+void end_timed(hchan* c) noexcept;
 
 }  // namespace pirn::detail

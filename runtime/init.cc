@@ -14,7 +14,7 @@
 //  7. sysmon ends; m0 joins the other Ms, until there are no more; one that stays away for more
 //     than 10 ms is left behind, and with it all it may touch: Ps, the run's object; from then on
 //     no stack is unmapped at the end of a run
-//  8. parked goroutines are taken off the queues they wait on, timers are forgotten
+//  8. timers are forgotten, parked goroutines are taken off the queues they wait on
 //  9. stacks are unmapped, Ps and Ms freed, handlers restored
 #include <cerrno>
 #include <cstdio>
@@ -321,11 +321,11 @@ void clean_up(sched* s) {
     while (holders.load(std::memory_order_seq_cst) != 0) ::sched_yield();
     stop_sysmon(s);
     const bool all_joined = join_all(s);
-    stack::for_each_block(drop_parked, nullptr);
     for (auto& slot : s->ps) {
         p* pp = slot.load(std::memory_order_relaxed);  // no M that makes Ps is left
         if (pp != nullptr) forget_timers(pp);
     }
+    stack::for_each_block(drop_parked, nullptr);
     forget_host(s);
     if (s->m0 != nullptr) {
         leave_thread(s->m0);
@@ -420,6 +420,11 @@ sched_ref::sched_ref() {
 sched_ref::~sched_ref() {
     // ORD(current-run): release; what was done with the run comes before its end.
     holders.fetch_sub(1, std::memory_order_release);
+}
+
+bool run_exists() {
+    // ORD(occupied): acquire; pairs with the release in vacate.
+    return occupied.load(std::memory_order_acquire);
 }
 
 void forget_run() {

@@ -534,7 +534,11 @@ void spawn(spawn_record* r) noexcept {
         p* pp = mp->cpu;
         r->created_by = mp->cur() != nullptr ? mp->cur()->id : 0;
         pp->spawned.add();
-        queue_next(pp, r);
+        // As in ready: what timers start keeps its order.
+        if (mp->cur() != nullptr) [[likely]]
+            queue_next(pp, r);
+        else
+            queue_back(pp, r);
         wake_for_work(pp);
         return;
     }

@@ -124,6 +124,9 @@ class sched_ref {
     sched* s_;
 };
 
+// Whether there is a run, from before its start until nothing of it is left.
+bool run_exists();
+
 // sched.cc: decisions on a P.
 
 // The scheduling loop: runs goroutines until the M has to end. On g0.

@@ -9,6 +9,7 @@
 #include "runtime/timer.h"
 
 #include <cstring>
+#include <optional>
 
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
@@ -104,9 +105,9 @@ void reserve(timer_heap& h, std::uint32_t n) {
 
 void timer_start(timer* t, std::int64_t when_ns) {
     m* mp = self();
-    sched_ref run;
-    if (mp == nullptr && !run) throw panic("timer: no runtime is running");
-    sched* s = mp != nullptr ? mp->owner : run.get();
+    std::optional<sched_ref> run;   // an M's own run lasts as long as it
+    if (mp == nullptr && !run.emplace()) throw panic("timer: no runtime is running");
+    sched* s = mp != nullptr ? mp->owner : run->get();
     // ORD(ps): acquire; pairs with the release in make_p. P 0 exists as long as the run.
     p* pp = mp != nullptr && mp->cpu != nullptr ? mp->cpu
                                                 : s->ps[0].load(std::memory_order_acquire);
@@ -142,6 +143,27 @@ bool timer_stop(timer* t) {
         h.mu.release();
         if (!fires) return false;
         arch::pause();
+    }
+}
+
+cancelled timer_cancel(timer* t) {
+    for (;;) {
+        const m* mp = self();
+        std::optional<sched_ref> run;
+        if (mp == nullptr && !run.emplace()) {
+            // No P may be touched: those that fire come to their end, the others are forgotten.
+            return t->heap.load(std::memory_order_relaxed) == nullptr || !run_exists()
+                       ? cancelled::prevented
+                       : cancelled::run_ends;
+        }
+        p* pp = t->heap.load(std::memory_order_relaxed);
+        if (pp == nullptr) return cancelled::prevented;
+        timer_heap& h = pp->timers;
+        const lock_guard hold(h.mu);
+        if (t->heap.load(std::memory_order_relaxed) != pp) continue;  // as in timer_stop
+        if (t->place == 0) return cancelled::firing;
+        remove(h, t);
+        return cancelled::prevented;
     }
 }
 

@@ -31,4 +31,15 @@ void timer_start(timer* t, std::int64_t when_ns);
 // waited for its function to return, unless it is made from that function itself.
 bool timer_stop(timer* t);
 
+// What timer_cancel found.
+enum class cancelled : std::uint8_t {
+    prevented,   // it will not fire; also when its run has ended
+    firing,      // its function has been called, or is about to be
+    run_ends,    // its run is ending: ask again, but let its function have the owner's lock first
+};
+// Disarms without waiting, for owners who call it, timer_start and the function's work under one
+// lock of theirs: a timer that was started and whose function has not had that lock since. One that
+// fires may be started again at once, and is then called once for each start. From any thread.
+cancelled timer_cancel(timer* t);
+
 }  // namespace pirn::rt

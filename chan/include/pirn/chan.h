@@ -72,6 +72,11 @@ class chan_ref {
 // For the library itself (select, timers) and its tests.
 struct chan_access {
     static hchan* of(const chan_ref& r) noexcept { return r.c_; }
+    // Takes over a reference that was counted already.
+    template <class T>
+    static recv_chan<T> receiver(hchan* counted) noexcept {
+        return recv_chan<T>(counted);
+    }
 };
 
 // The sending half of a handle.
@@ -248,6 +253,10 @@ class recv_chan : public detail::receiving<T, detail::chan_ref> {
     friend bool operator==(const recv_chan& a, const recv_chan& b) noexcept {
         return a.c_ == b.c_;
     }
+
+  private:
+    explicit recv_chan(detail::hchan* counted) noexcept : base(counted) {}
+    friend struct detail::chan_access;
 };
 
 // A new channel whose buffer holds `capacity` values; 0: each send waits for its receiver. Throws

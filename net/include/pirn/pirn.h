@@ -9,3 +9,4 @@
 #include <pirn/runtime.h>
 #include <pirn/sleep.h>
 #include <pirn/sync.h>
+#include <pirn/time.h>
