@@ -138,7 +138,7 @@ TEST_CASE("T06 reset says whether the timer was armed, and arms it earlier and l
         EXPECT(t.c.recv().has_value());
         EXPECT(!t.reset(1ms));
         auto start = steady::now();
-        EXPECT(t.reset(30ms) || holds_value(t.c) || steady::now() - start > 1ms);  // later
+        EXPECT(t.reset(30ms));  // later; true also if it has fired meanwhile
         EXPECT(t.c.recv().value() - start >= 30ms);
         EXPECT(!t.stop());
         EXPECT(!t.reset(1h));
@@ -208,8 +208,8 @@ TEST_CASE("T09 a call may reset and stop its own timer; its function is destroye
                     done.send(std::move(self));
                     return;
                 }
-                EXPECT(!self.reset(100us));
-                EXPECT(self.reset(200us));
+                EXPECT(!self.reset(1h));
+                EXPECT(self.reset(100us));
                 handle.send(std::move(self));
             }));
             EXPECT(!done.recv()->stop());
@@ -234,11 +234,11 @@ TEST_CASE("T11 a ticker ticks by its period, and not more often") {
         auto start = steady::now();
         const ticker t(2ms);
         for (int i = 1; i <= 5; ++i) EXPECT(t.c.recv().value() - start >= i * 2ms);
-        t.reset(5ms);
         start = steady::now();
-        EXPECT(poll(t.c) == recv_status::empty || steady::now() - start >= 5ms);
         t.reset(5ms);
-        start = steady::now() - 1ms;  // at the most so long after the reset
+        EXPECT(poll(t.c) == recv_status::empty || steady::now() - start >= 5ms);
+        start = steady::now();
+        t.reset(5ms);
         for (int i = 1; i <= 3; ++i) EXPECT(t.c.recv().value() - start >= i * 5ms);
         // By tick, whose ticker only its channel refers to.
         start = steady::now();
@@ -321,7 +321,7 @@ TEST_CASE("T14 a timer's channel wakes an idle process promptly") {
         }
         std::sort(late.begin(), late.end());
         // The median, since the machine may be busy.
-        EXPECT(late[late.size() / 2] < 5ms);
+        EXPECT(late[late.size() / 2] < 20ms);
     });
 }
 
