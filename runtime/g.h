@@ -59,7 +59,7 @@ struct alignas(base::k_cache_line_bytes) g final : stack::block, qnode {
     std::uint32_t thread_locks = 0;    // lock_os_thread's nesting, and os_bindings
     std::uint32_t os_locks = 0;        // OS mutexes held (gates_lock.cc), and no_preemption's
     std::uint32_t os_bindings = 0;     // how many of these have bound it to its M
-    waiter* waiting = nullptr;         // its wait record while parked, if it can be dropped
+    waiter* waiting = nullptr;         // its wait record until it goes on, if it can be dropped
     local_table* locals = nullptr;     // its goroutine_locals (locals.cc); null: none yet
     std::uint64_t id = 0;
     std::int64_t waiting_since_ns = 0;  // by the coarse clock (sched.h)

@@ -283,10 +283,13 @@ bool join_all(sched* s) {
 }
 
 // A parked goroutine never goes on: it leaves the queue it waits on. A waker that has taken it off
-// already is about to make it runnable; until it has, its record must stand.
+// already is about to make it runnable; until it has, its record must stand. A select that was
+// woken, but has not gone on, still has records on other queues.
 void drop_parked(stack::block* b, void*) {
     g* gp = static_cast<g*>(b);
-    if (gp->in_use == 0 || gp->status.load(std::memory_order_relaxed) != g_status::waiting) return;
+    if (gp->in_use == 0 || gp->waiting == nullptr) return;
+    if (gp->status.load(std::memory_order_relaxed) != g_status::waiting && !gp->waiting->is_select)
+        return;
     for (waiter* w = gp->waiting; w != nullptr; w = w->next_case) {
         if (w->drop != nullptr) w->drop(w);
     }

@@ -63,6 +63,7 @@ struct m : stack::thread {
 #ifdef PIRN_CHECKS
     std::uint8_t held[16] = {};    // ranks of the locks held, and how many
     std::uint8_t held_count = 0;
+    std::uint32_t held_channels = 0;   // a select's, beside the one in `held`
 #endif
     base::rand random;
     [[no_unique_address]] base::san_fiber san;

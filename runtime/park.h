@@ -116,6 +116,9 @@ class parker {
     mutable note note_;
 };
 
+// Uniform in [0, n), n > 0: for choices among operations that are possible. Not for secrets.
+std::uint32_t random_below(std::uint32_t n);
+
 // Blocks the caller for good (a nil channel, an empty select).
 [[noreturn]] void park_forever(wait_reason reason);
 

@@ -402,6 +402,7 @@ void parker::park(void (*unlock)(void*), void* arg, wait_reason reason, waiter* 
     mp->unlock = unlock;
     mp->unlock_arg = arg;
     switch_away(mp, gp, pick_next(mp->cpu));
+    gp->waiting = nullptr;
 }
 
 void park_forever(wait_reason reason) {

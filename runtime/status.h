@@ -39,7 +39,6 @@ inline void become_runnable_again(g* gp) {
 inline void become_idle(g* gp) { detail_status::change(gp, g_status::dead, g_status::idle); }
 // By the waker that has its wait record.
 inline void make_runnable(g* gp) {
-    gp->waiting = nullptr;
     detail_status::change(gp, g_status::waiting, g_status::runnable);
 }
 // By the goroutine itself, or its M.
