@@ -38,11 +38,23 @@ struct box {
 
 // The queues.
 
+namespace {
+
+// Says that an operation may have become possible, after it has.
+void count_change(hchan* c) noexcept {
+    // ORD(select-look): release; who reads the count sees what was changed. Pairs with the acquires
+    // in select.cc.
+    c->changes.store(c->changes.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+}
+
+}  // namespace
+
 void enqueue(hchan* c, wait_queue& q, rt::waiter* w) noexcept {
     w->object = c;
     q.records.push_back(w);
     // ORD(chan-look): release; pairs with the acquires in send_would_block and recv_would_block.
     q.size.store(q.size.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    count_change(c);
 }
 
 namespace {
@@ -112,6 +124,7 @@ bool is_closed(const hchan* c) noexcept { return c->closed.load(std::memory_orde
 void set_count(hchan* c, std::size_t n) noexcept {
     // ORD(chan-look): release; pairs with the acquires in send_would_block and recv_would_block.
     c->count.store(n, std::memory_order_release);
+    count_change(c);
 }
 
 void put_last(hchan* c, void* value) noexcept {
@@ -306,6 +319,11 @@ recv_status hchan_try_recv(hchan* c, void* storage) {
     return status;
 }
 
+bool hchan_recv_blocks(const hchan* c) noexcept {
+    // ORD(chan-look): acquire; pairs with the release in hchan_close.
+    return c == nullptr || (looks_empty(c) && !c->closed.load(std::memory_order_acquire));
+}
+
 void hchan_close(hchan* c) {
     if (c == nullptr) throw panic("close of nil channel");
     c->mu.acquire();
@@ -315,6 +333,7 @@ void hchan_close(hchan* c) {
     }
     // ORD(chan-look): release; pairs with the acquires in send_would_block and hchan_try_recv.
     c->closed.store(true, std::memory_order_release);
+    count_change(c);
     // Nobody joins the queues any more. They are emptied in batches, so that nothing on a waiter's
     // frame is touched after the lock is released; for a second one the channel must still exist,
     // although the first to wake may have let go of the last handle, the caller's.
@@ -509,6 +528,7 @@ void hchan_give_back(hchan* c, void* value, std::size_t align) noexcept {
     // ORD(chan-look): release; pairs with the acquires in looks_empty.
     c->returned_size.store(c->returned_size.load(std::memory_order_relaxed) + 1,
                            std::memory_order_release);
+    count_change(c);
     c->mu.release();
 }
 

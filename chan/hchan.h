@@ -44,6 +44,8 @@ struct hchan {
     base::atomic<bool> closed{false};
     base::atomic<std::size_t> count{0};           // values in the buffer
     base::atomic<std::uint32_t> returned_size{0};
+    // Counts what may have made an operation possible; for a select's looks at several channels.
+    base::atomic<std::uint64_t> changes{0};
 
     // Guarded by mu.
     bool orphaned = false;              // no handle is left, but for records that still wait
@@ -85,5 +87,7 @@ bool discard(hchan* c) noexcept;
 void destroy_channel(hchan* c) noexcept;
 // What destroy_channel does first for a timer's: no timer fires any more when it returns.
 void end_timed(hchan* c) noexcept;
+// Whether try_recv would find nothing at this moment; takes no lock.
+bool hchan_recv_blocks(const hchan* c) noexcept;
 
 }  // namespace pirn::detail

@@ -26,7 +26,7 @@ from layers import LAYERS, UMBRELLA, layer_of  # noqa: E402
 # What the interface promises, by the layer that must bring it once it exists.
 PROMISED = {
     "runtime": ["runtime.h", "sleep.h", "io.h", "debug.h"],
-    "chan": ["chan.h"],
+    "chan": ["chan.h", "select.h"],
     "sync": ["sync.h"],
     "net": ["net.h", "pirn.h"],
 }

@@ -7,6 +7,7 @@
 #include <pirn/io.h>
 #include <pirn/net.h>
 #include <pirn/runtime.h>
+#include <pirn/select.h>
 #include <pirn/sleep.h>
 #include <pirn/sync.h>
 #include <pirn/time.h>
