@@ -37,15 +37,14 @@ template <class Ch, class T = detail::received_t<Ch>>
 // Receives and calls handler(std::optional<T>), which is empty when the channel is closed and
 // drained; for a chan<void> handler(bool).
 template <class Ch, class F, class T = detail::received_t<Ch>>
-    requires(std::is_void_v<T> ? std::invocable<F&, bool> : std::invocable<F&, std::optional<T>>)
+    requires detail::handles<F, T>::value
 [[nodiscard]] auto on_recv(const Ch& ch, F&& handler) {
     return detail::recv_case<T, F>(detail::chan_access::of(ch), std::forward<F>(handler));
 }
 
 // Receives into `out`, which is reset when the channel is closed and drained. Should T's move
 // constructor throw, `out` is empty and the value is back in the channel, first in line.
-template <class Ch, class T = detail::received_t<Ch>>
-    requires(!std::is_void_v<T>)
+template <class Ch, class T = detail::received_object_t<Ch>>
 [[nodiscard]] auto on_recv(const Ch& ch, std::optional<T>& out) {
     return detail::recv_case<T, std::optional<T>&>(detail::chan_access::of(ch), out);
 }
@@ -102,7 +101,7 @@ int select(Cases&&... cases) {
         const bool ok = detail::select_among(entries, k_count, k_otherwise, index);
         bool done = false;
         int i = 0;
-        ((i++ == index && (done = cases.finish(slot, ok), true)) || ...);
+        static_cast<void>(((i++ == index && (done = cases.finish(slot, ok), true)) || ...));
         if (done) [[likely]]
             return index;
     }

@@ -60,12 +60,21 @@ std::type_identity<T> sent_to(const send_chan<T>&);
 template <class Ch>
 using received_t = typename decltype(received_from(std::declval<const Ch&>()))::type;
 template <class Ch>
+using received_object_t =
+    std::enable_if_t<!std::is_void_v<received_t<Ch>>, received_t<Ch>>;
+template <class Ch>
 using sent_t = typename decltype(sent_to(std::declval<const Ch&>()))::type;
 
 // In place of a handler.
 struct no_handler {
     void operator()() const noexcept {}
 };
+
+// Whether F takes what is received from a channel of T.
+template <class F, class T>
+struct handles : std::is_invocable<F&, std::optional<T>> {};
+template <class F>
+struct handles<F, void> : std::is_invocable<F&, bool> {};
 
 // The slot of a receive, from the moment when the core has put a value there.
 template <class T, bool Boxed = k_boxed<T>>
