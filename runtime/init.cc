@@ -299,7 +299,7 @@ void drop_parked(stack::block* b, void*) {
 void free_p(p* pp, bool keep_stacks) {
     if (keep_stacks) pp->stacks.drain();
     pp->records.drain();
-    base::deallocate(pp->timers.items);
+    base::deallocate(pp->timers.memory);
     base::destroy(pp);
 }
 

@@ -34,11 +34,19 @@ class counter {
     base::atomic<std::uint64_t> value_{0};
 };
 
+// A timer in a heap, with its deadline beside it: sifting reads no timer, many of which lie on
+// parked goroutines' stacks.
+struct timer_entry {
+    std::int64_t when_ns;
+    timer* t;
+};
+
 // Timers of one P: a 4-ary heap ordered by when_ns.
 struct timer_heap {
     lock mu{lock_rank::timers};
     // Guarded by mu.
-    timer** items = nullptr;
+    timer_entry* items = nullptr;   // within `memory`, so that siblings share a cache line
+    void* memory = nullptr;
     std::uint32_t size = 0;
     std::uint32_t capacity = 0;
     timer* firing = nullptr;   // its function runs now, on the M `firing_on`

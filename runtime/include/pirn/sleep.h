@@ -13,6 +13,7 @@ using clock = std::chrono::steady_clock;
 
 namespace detail {
 
+void sleep_for_ns(std::int64_t d_ns);
 void sleep_until_ns(std::int64_t deadline_ns);
 
 // Nanoseconds of any duration, saturated: what does not fit is the longest, not a wrapped value.
@@ -42,8 +43,7 @@ inline std::int64_t steady_ns(clock::time_point t) {
 // durations only yield. A duration too large for the clock sleeps for ever.
 template <class Rep, class Period>
 void sleep_for(std::chrono::duration<Rep, Period> d) {
-    detail::sleep_until_ns(
-        detail::deadline_ns_after(detail::steady_ns(clock::now()), detail::saturate_ns(d)));
+    detail::sleep_for_ns(detail::saturate_ns(d));
 }
 
 // Blocks the caller until the clock has reached t.
