@@ -25,14 +25,14 @@ std::atomic<long> step_s{0};
 
 extern "C" {
 
-[[gnu::no_sanitize("thread")]] int clock_gettime(clockid_t id, timespec* t) noexcept {
+__attribute__((no_sanitize("thread"))) int clock_gettime(clockid_t id, timespec* t) noexcept {
     const long result = ::syscall(SYS_clock_gettime, id, t);
     if (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)
         t->tv_sec += step_s.load(std::memory_order_relaxed);
     return static_cast<int>(result);
 }
 
-[[gnu::no_sanitize("thread")]] int gettimeofday(timeval* t, void*) noexcept {
+__attribute__((no_sanitize("thread"))) int gettimeofday(timeval* t, void*) noexcept {
     timespec now{};
     clock_gettime(CLOCK_REALTIME, &now);
     t->tv_sec = now.tv_sec;
