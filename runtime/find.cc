@@ -62,6 +62,11 @@ void tend_segments(m* mp) {
 
 // The look around that is due every so many decisions: global queue, network.
 qnode* look_around(sched* s, p* pp, std::int64_t now) {
+    // By turns first: else those that give way would wait for as long as there is too much to do.
+    pp->preempted_first = !pp->preempted_first;
+    if (pp->preempted_first) {
+        if (qnode* n = take_from(s, s->preempted)) return n;
+    }
     if (qnode* n = look_at_global(s, pp, 1)) return n;
     if (qnode* n = take_from(s, s->preempted)) return n;
     if (io_waiters() != 0) {

@@ -68,6 +68,7 @@ struct alignas(base::k_cache_line_bytes) p {
     base::relaxed_ptr<m> runner;   // the M that has it; looked at by sysmon
     qnode* first = nullptr;        // runs before all that is queued
     bool took_returned = false;    // the last that it looked for had come back from a region
+    bool preempted_first = false;  // at the last look around
     std::uint32_t until_check = 1; // decisions until the next look at the global queue, timers, net
     bool check_due = true;
     std::uint32_t id = 0;

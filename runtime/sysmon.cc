@@ -112,7 +112,12 @@ std::int64_t watcher::look_at_running(p* pp, seen& x, std::int64_t now) {
         if (others && ran_ns >= k_slice_ns) wake_for_work_slow(s_);
         return now + k_slice_ns;
     }
-    if ((others && ran_ns >= k_slice_ns) || (timer_due_ && ran_ns >= k_timer_grace_ns)) {
+    // Each that gives way keeps a thread: for the sake of timers, which may be due all the time,
+    // only a few do.
+    constexpr std::uint32_t k_most_for_timers = 16;
+    const bool for_timer = timer_due_ && ran_ns >= k_timer_grace_ns &&
+                           s_->preempted.size() < k_most_for_timers;
+    if ((others && ran_ns >= k_slice_ns) || for_timer) {
         ask_to_give_way(s_, pp, x.count);
         return now + k_ask_again_ns;
     }

@@ -153,6 +153,32 @@ TEST_CASE("every hog gets its turn", "[preempt]") {
     });
 }
 
+TEST_CASE("a hog gets its turn though there is always more than the queue holds", "[preempt]") {
+    on_procs([](int procs) {
+        constexpr int k_crowd = 600;
+        std::atomic<bool> done{false};
+        std::atomic<int> left{k_crowd};
+        pirn::run(
+            [&] {
+                for (int i = 0; i < k_crowd; ++i) {
+                    pirn::go([&] {
+                        while (!done) pirn::yield();
+                        --left;
+                    });
+                }
+                // Several slices long.
+                const auto end = clock_type::now() + 100ms;
+                std::uint64_t n = 0;
+                while (clock_type::now() < end) ++n;
+                work += n;
+                done = true;
+                while (left > 0) pirn::yield();
+            },
+            {.procs = procs});
+        REQUIRE(left == 0);
+    });
+}
+
 TEST_CASE("off: a hog keeps its P", "[preempt]") {
     // With one P and no preemption the sleeper has to wait until the hog ends by itself.
     std::atomic<bool> slept{false};
