@@ -123,8 +123,9 @@ segment* take_cached(thread& t, std::size_t bytes) {
     return nullptr;
 }
 
-// From the free ones or from the kernel. Fatal where the stack may not grow that far.
-segment* take_new(const block& b, std::size_t bytes) {
+// From the free ones or from the kernel. Fatal where the stack may not grow that far, but for a hop
+// that is made only because the goroutine was asked to give way: it may have room enough.
+segment* take_new(const block& b, std::size_t bytes, bool asked) {
     global& g = the();
 #ifdef PIRN_PERTURB
     // Every call hops: segments stay small, and as many as there are calls. Their list is too long
@@ -142,7 +143,8 @@ segment* take_new(const block& b, std::size_t bytes) {
     std::size_t wanted = b.hops == nullptr || !k_doubling ? segment_bytes(0) : 2 * size_of(b.hops);
     if (before + wanted > most) wanted = segment_bytes(0);
     const unsigned c = class_for(bytes, wanted);
-    if (before + segment_bytes(c) > most && before + bytes > most) report_exceeded(b, bytes);
+    if (!asked && before + segment_bytes(c) > most && before + bytes > most)
+        report_exceeded(b, bytes);
     std::lock_guard hold(g.mutex);
     segment* s = g.free;
     if (c != 0 || s == nullptr) return make_segment(c);
@@ -189,7 +191,8 @@ void look_at_hops(thread& t, const void* site) {
 void add_segment(std::size_t bytes, const void* site, const void* callee) {
     auto& t = static_cast<thread&>(*arch::__pirn_thread);
     auto& b = static_cast<block&>(*t.running.get());
-    if (t.asked_to_give_way) {
+    const bool asked = t.asked_to_give_way;
+    if (asked) {
         t.asked_to_give_way = false;
         the().options.on_give_way(site, callee);
     }
@@ -205,7 +208,7 @@ void add_segment(std::size_t bytes, const void* site, const void* callee) {
     if (s == nullptr) {
         auto* const on_growing = the().options.on_growing;
         if (on_growing != nullptr) on_growing(b, true);
-        s = take_new(b, bytes);
+        s = take_new(b, bytes, asked);
         if (on_growing != nullptr) on_growing(b, false);
     }
     // Without room in sight, the next hop comes here as well.

@@ -219,7 +219,8 @@ TEST_CASE("recursion 100,000 deep and back, again and again, takes no more memor
             grown = resident_bytes() - once;
         });
     }, {.procs = 1});
-    CHECK(grown < 256 << 10);
+    // An emulator's own memory counts too, and grows.
+    CHECK(grown < (stack::emulated() ? 2 << 20 : 256 << 10));
 }
 
 TEST_CASE("a stack shrinks by itself: what a deep call took goes back when it is not used") {

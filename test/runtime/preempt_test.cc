@@ -110,6 +110,27 @@ TEST_CASE("G12 cooperative: a hog that calls gives way at a check", "[preempt]")
     });
 }
 
+TEST_CASE("who gives way at a check needs no more stack than it may have", "[preempt]") {
+    // The main goroutine starts on more than this already.
+    constexpr std::size_t k_max_stack = 1 << 20;
+    on_procs([](int procs) {
+        stop_hogs = false;
+        std::atomic<int> turns{0};
+        pirn::run(
+            [&] {
+                for (int i = 0; i < 2 * procs; ++i) {
+                    pirn::go([&] {
+                        while (++turns < 20) pirn::yield();
+                        stop_hogs = true;
+                    });
+                }
+                work += burn_with_calls();
+            },
+            {.procs = procs, .max_stack = k_max_stack, .preempt = pirn::preemption::cooperative});
+        REQUIRE(turns > 0);
+    });
+}
+
 TEST_CASE("a hog that is asked within a small function of libc gives way", "[preempt]") {
     on_procs([](int procs) {
         // It needs no check of the stack, so that one that is asked there comes to none.
