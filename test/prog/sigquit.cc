@@ -5,9 +5,10 @@
 // EXPECT stderr: asks_for_it
 // EXPECT stderr like: goroutine \d+ "reader" \[chan receive\]:
 // EXPECT stderr: waits_here
-// EXPECT stderr: created by starts_reader
+// EXPECT stderr like: created by (starts_reader|__morestack)
 // EXPECT procs: 1
-// SIGQUIT shows all goroutines, with the frames of the parked ones too, and ends the program.
+// SIGQUIT shows all goroutines, with the frames of the parked ones too, and ends the program. Where
+// every call hops, what called go is the hop.
 #include <csignal>
 
 #include <pirn/chan.h>
