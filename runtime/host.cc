@@ -120,7 +120,7 @@ void leave(m* mp) {
         }
     }
     // ORD(idle): seq_cst fence; the resting P is visible before the queues are read again. Pairs
-    // with the fences in wake_for_work and wake_from_outside.
+    // with the fence in handshake::wakeup_is_due.
     base::fence(std::memory_order_seq_cst);
     const outlook o = look_at_all(s);
     const bool due = o.first_timer_ns != base::k_never_ns && o.first_timer_ns <= base::now_ns();
@@ -150,7 +150,7 @@ qnode* find_next(m* mp) {
             base::fifo<qnode> found;
             poll_net(s, 0, found);
             n = found.pop_front();
-            while (qnode* more = found.pop_front()) queue_back(mp->cpu, more);
+            queue_polled(mp->cpu, found);
         }
         if (n == nullptr || !is_bound(n)) return n;
         give_p_to_bound(mp, to_g(n));
