@@ -7,11 +7,10 @@
 #include <utility>
 #include <vector>
 
-#include <unistd.h>
-
 #include <pirn/select.h>
 
 #include "test/chan/verdict.h"
+#include "test/support/resident.h"
 
 using namespace pirn::test;
 using pirn::chan;
@@ -23,20 +22,6 @@ using pirn::otherwise;
 using pirn::recv_status;
 using pirn::select;
 using pirn::select_case;
-
-namespace {
-
-long resident_bytes() {
-    long size = 0, resident = 0;
-    std::FILE* f = std::fopen("/proc/self/statm", "re");
-    if (f != nullptr) {
-        if (std::fscanf(f, "%ld %ld", &size, &resident) != 2) resident = 0;
-        std::fclose(f);
-    }
-    return resident * ::sysconf(_SC_PAGESIZE);
-}
-
-}  // namespace
 
 TEST_CASE("L11 selects over the same channels in opposite order do not wait for each other") {
     in_run([](verdict& v) {

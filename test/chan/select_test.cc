@@ -24,11 +24,6 @@ using pirn::select_case;
 
 namespace {
 
-template <class C>
-bool is_idle(const C& c) {
-    return receivers_parked(c) == 0 && senders_parked(c) == 0;
-}
-
 // How far counts are from equal ones, as chi-square.
 double unevenness(const std::vector<int>& counts) {
     double total = 0, sum = 0;

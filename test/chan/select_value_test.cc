@@ -28,11 +28,6 @@ using pirn::send_chan;
 
 namespace {
 
-template <class C>
-bool is_idle(const C& c) {
-    return receivers_parked(c) == 0 && senders_parked(c) == 0;
-}
-
 // Moves of it throw while `armed`; so it travels in a box.
 struct fragile {
     static inline std::atomic<bool> armed{false};

@@ -140,6 +140,10 @@ inline std::size_t receivers_parked(const detail::chan_ref& c) {
 inline std::size_t senders_parked(const detail::chan_ref& c) {
     return detail::chan_access::of(c)->sendq.size.load(std::memory_order_acquire);
 }
+// Nobody waits on the channel.
+inline bool is_idle(const detail::chan_ref& c) {
+    return receivers_parked(c) == 0 && senders_parked(c) == 0;
+}
 
 // The text of the panic that f throws; "none" without one.
 template <class F>

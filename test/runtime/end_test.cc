@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 // How goroutines and runs end.
 #include "test/support/fixture.h"
+#include "test/support/resident.h"
 
 #include <atomic>
-#include <cstdio>
 #include <string>
 
-#include <unistd.h>
 
 #include <pirn/runtime.h>
 #include <pirn/sleep.h>
@@ -155,16 +154,6 @@ struct gate {
                   rt::wait_reason::forever, &w);
     }
 };
-
-long resident_bytes() {
-    long size = 0, resident = 0;
-    std::FILE* f = std::fopen("/proc/self/statm", "re");
-    if (f != nullptr) {
-        if (std::fscanf(f, "%ld %ld", &size, &resident) != 2) resident = 0;
-        std::fclose(f);
-    }
-    return resident * ::sysconf(_SC_PAGESIZE);
-}
 
 // How much memory is taken by runs that each leave so many goroutines parked.
 long taken_by_runs(int procs, gate& g) {

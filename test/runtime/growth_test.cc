@@ -2,6 +2,7 @@
 // Small stacks as a program sees them: what they cost, when they hop, what goes back. The hard
 // cases of the hop itself are in test/growth.
 #include "test/support/fixture.h"
+#include "test/support/resident.h"
 
 #include <algorithm>
 #include <atomic>
@@ -31,16 +32,6 @@ namespace {
 
 // An emulator takes many times as long for the same work.
 [[maybe_unused]] const int k_scale = stack::emulated() ? 10 : 1;
-
-[[maybe_unused]] long resident_bytes() {
-    long size = 0, resident = 0;
-    std::FILE* f = std::fopen("/proc/self/statm", "re");
-    if (f != nullptr) {
-        if (std::fscanf(f, "%ld %ld", &size, &resident) != 2) resident = 0;
-        std::fclose(f);
-    }
-    return resident * static_cast<long>(stack::k_page_bytes);
-}
 
 [[maybe_unused, gnu::noinline]] int recurse(int n) {
     volatile char frame[64];
