@@ -49,7 +49,9 @@ void strand(m* mp) {
     mp->bound_g = nullptr;
 }
 
-void in_child() {
+void forget_all() {
+    stack::forget_blocks();
+    stack::forget_segments();
     forget_run();
     forget_records();
     forget_sleepers();
@@ -57,9 +59,19 @@ void in_child() {
     forget_poller();
     forget_io();
     forget_local_lock();
-    stack::forget_blocks();
-    stack::forget_segments();
     if (m* mp = self()) strand(mp);
+}
+
+// libc calls it on a large stack. No check may grow that before the locks are free, nor give way
+// because the goroutine was asked to in the parent.
+void in_child() {
+    PIRN_PLAIN();
+    const std::uintptr_t limit = arch::limit();
+    arch::set_limit(0);
+    forget_all();
+    m* mp = self();
+    if (mp != nullptr) mp->asked_to_give_way = false;
+    arch::set_limit(mp != nullptr && limit == arch::k_give_way ? mp->cur()->limit : limit);
 }
 
 }  // namespace
