@@ -44,7 +44,7 @@ MATRIX_LIMIT = 7200
 class way:
     """One way to build and run: see the list above."""
 
-    def __init__(self, name, compiler, setup, options, wrapper=(), slower=1, without=None,
+    def __init__(self, name, compiler, setup, options, wrapper=(), slower=1, without=(),
                  env=None):
         self.build = build(name, setup, compiler)
         self.name = name
@@ -52,7 +52,7 @@ class way:
         self.wrapper = list(wrapper)
         # How much longer a program may take than in a plain build.
         self.slower = slower
-        # The folder of tests that this way would only repeat.
+        # The folders of tests that this way would only repeat.
         self.without = without
         self.env = env or {}
         self.long = False
@@ -61,7 +61,8 @@ class way:
         """What Meson knows as tests here, without or only those that take minutes by design."""
         return [test for test in self.build.introspect("--tests")
                 if self.long == any(suite.split(":")[-1] == "long" for suite in test["suite"])
-                and not (self.without and f"/{self.without}/" in test["cmd"][0])]
+                and not any(f"/{folder}/" in part for folder in self.without
+                            for part in test["cmd"][:2])]
 
     def configure(self):
         version = subprocess.run([self.build.compiler, "-dumpversion"], text=True,
@@ -85,14 +86,15 @@ WAYS = [
     way("gcc", "g++", ["--buildtype=debugoptimized"], {**EVERYTHING, "checks": "true"}),
     way("clang", "clang++-19", ["--buildtype=release"], EVERYTHING),
     way("lto", "g++", ["--buildtype=release", "-Db_lto=true"], {"mimalloc": "enabled"},
-        without="test/arch"),  # Its subjects choose their flags themselves.
+        # What chooses its flags itself.
+        without=("test/arch", "test/split")),
     way("aarch64", "aarch64-linux-gnu-g++",
         ["--buildtype=release", "--cross-file", os.path.join(ROOT, "cross", "aarch64.ini")],
         {"checks": "true", "mimalloc": "disabled"},
         ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"], slower=5),
-    way("perturb", "g++", ["--buildtype=debugoptimized"],
+    way("perturb", "g++", ["--buildtype=release"],
         {"checks": "true", "perturb": "true", "mimalloc": "enabled"}, slower=5,
-        without="test/arch"),
+        without=("test/arch", "test/split")),
 ]
 # Not among the default ones. What goroutines that a run has dropped leave behind is no leak that a
 # tool should report; tests ask for more memory than there is, and have runs in forked children.
@@ -102,7 +104,7 @@ SANITIZER_ENV = {
 }
 SANITIZERS = [
     way(name, "g++", ["--buildtype=debugoptimized", f"-Db_sanitize={sanitizer}"],
-        {"mimalloc": "auto"}, slower=10, without="test/arch", env=SANITIZER_ENV)
+        {"mimalloc": "auto"}, slower=10, without=("test/arch", "test/split"), env=SANITIZER_ENV)
     for name, sanitizer in (("asan", "address"), ("tsan", "thread"), ("ubsan", "undefined"))
 ]
 

@@ -257,9 +257,11 @@ TEST_CASE("no register is lost where a signal makes a goroutine give way", "[pre
         std::atomic<int> wrong{0};
         among_hogs(procs, pirn::preemption::full, 3 * procs,
                    [&] {
-                       // Sums that keep general and vector registers busy, computed over and over.
-                       auto sums = [] {
-                           std::array<std::uint64_t, 12> a{};
+                       // Sums that keep general and vector registers busy, computed over and over;
+                       // from a volatile, or compilers try to compute them.
+                       volatile std::uint64_t seed = 0;
+                       auto sums = [&seed] {
+                           std::array<std::uint64_t, 12> a{seed};
                            std::array<double, 12> d{};
                            for (std::uint64_t i = 0; i < 20'000; ++i) {
                                for (std::size_t k = 0; k < a.size(); ++k) {
