@@ -294,6 +294,25 @@ bool hchan_try_send(hchan* c, void* value) {
     return false;
 }
 
+recv_status send_or_enqueue(hchan* c, rt::waiter& w) {
+    if (c == nullptr) return recv_status::empty;
+    c->mu.acquire();
+    if (send_at_once(c, w.elem)) return recv_status::ok;
+    enqueue(c, c->sendq, &w);
+    c->mu.release();
+    return recv_status::empty;
+}
+
+recv_status recv_or_enqueue(hchan* c, rt::waiter& w) {
+    if (c == nullptr) return recv_status::empty;
+    c->mu.acquire();
+    const recv_status status = recv_at_once(c, w.elem);
+    if (status != recv_status::empty) return status;
+    enqueue(c, c->recvq, &w);
+    c->mu.release();
+    return recv_status::empty;
+}
+
 bool hchan_send_blocks(const hchan* c) noexcept { return c == nullptr || send_would_block(c); }
 
 bool hchan_recv(hchan* c, void* storage) {

@@ -76,6 +76,12 @@ rt::waiter* dequeue(wait_queue& q) noexcept;
 // Unlinks a record if it still is on its queue. For a select's losing cases.
 bool unlink(hchan* c, wait_queue& q, rt::waiter* w) noexcept;
 
+// Sends, or receives; empty: it cannot be done at once, and the record, whose fields the caller has
+// set, is linked. From then on the record is its waker's, and the channel may be gone unless the
+// caller holds a handle. Sending throws as send does. Nil: nothing ever happens.
+recv_status send_or_enqueue(hchan* c, rt::waiter& w);
+recv_status recv_or_enqueue(hchan* c, rt::waiter& w);
+
 // Sends without blocking, for whoever holds mu and has no use for the values that nobody takes: to
 // the first receiver, who is returned and must be readied once mu is released; else into the
 // buffer, unless it is full.

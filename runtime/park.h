@@ -56,17 +56,29 @@ class note {
     base::atomic<std::uint32_t> state_{k_unset};
 };
 
-// Names a parked caller: a goroutine, a thread's note, or (reserved) a coroutine's resumption.
+// A coroutine that waits: `post` hands its resumption to the executor that the user gave. It runs
+// code of the user's, and the coroutine may go on, elsewhere or within the call.
+struct coroutine {
+    void (*post)(coroutine*) noexcept = nullptr;
+};
+
+// Names a parked caller: a goroutine, a thread's note, or a coroutine that waits.
 // One word, the kind in its low bits.
 class who {
   public:
     constexpr who() = default;
     explicit who(g* gp) : word_(reinterpret_cast<std::uintptr_t>(gp)) {}
     explicit who(note* thread) : word_(reinterpret_cast<std::uintptr_t>(thread) | k_thread) {}
+    explicit who(pirn::rt::coroutine* c)
+        : word_(reinterpret_cast<std::uintptr_t>(c) | k_coroutine) {}
     explicit operator bool() const { return word_ != 0; }
+    bool is_goroutine() const { return (word_ & k_mask) == 0; }
     bool is_thread() const { return (word_ & k_mask) == k_thread; }
     g* goroutine() const { return reinterpret_cast<g*>(word_ & ~k_mask); }
     note* thread() const { return reinterpret_cast<note*>(word_ & ~k_mask); }
+    pirn::rt::coroutine* coroutine() const {
+        return reinterpret_cast<pirn::rt::coroutine*>(word_ & ~k_mask);
+    }
     // For who wakes many: has what ready() touches on its way to the cache.
     void prefetch() const {
         const char* at = reinterpret_cast<const char*>(word_ & ~k_mask);

@@ -412,9 +412,27 @@ void park_forever(wait_reason reason) {
     }
 }
 
+namespace {
+
+// A coroutine goes on where the user's executor says, which is called on a goroutine or a thread:
+// the scheduler itself (a timer's turn) has neither the stack nor the time for it.
+void ready_coroutine(coroutine* c) {
+    const m* mp = self();
+    if (mp == nullptr || mp->cur() != nullptr) {
+        c->post(c);
+    } else {
+        go([c] { c->post(c); });
+    }
+}
+
+}  // namespace
+
 void ready(who w) {
-    if (w.is_thread()) {
-        w.thread()->wake();
+    if (!w.is_goroutine()) [[unlikely]] {
+        if (w.is_thread())
+            w.thread()->wake();
+        else
+            ready_coroutine(w.coroutine());
         return;
     }
     m* mp = self();

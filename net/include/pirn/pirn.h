@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pirn/chan.h>
+#include <pirn/coro.h>
 #include <pirn/debug.h>
 #include <pirn/io.h>
 #include <pirn/net.h>
