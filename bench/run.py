@@ -61,6 +61,15 @@ WORKLOADS = {
         (Figure("value", "ns to spawn and join one goroutine"),)),
     "chan_pingpong": Workload(
         ("limit", "pirn", "go", "pthread"), (Figure("value", "ns for one round trip"),)),
+    "chan_stream": Workload(
+        ("pirn", "go"),
+        (Figure("value", "ns for one value, one producer and one consumer"),
+         Figure("crowd_ns", "ns for one value, four of each"))),
+    "select": Workload(
+        ("pirn", "go"),
+        (Figure("value", "ns to take from one of two channels that are fed"),
+         Figure("none_ns", "ns to find that none of two is ready"),
+         Figure("try_recv_ns", "ns to find one channel empty"))),
     "parked": Workload(
         ("pirn", "go", "pthread"),
         (Figure("value", "resident bytes of one parked goroutine"),
