@@ -13,6 +13,7 @@
 // linked, which the last handle looks at under the lock. For the same reason nobody touches a
 // channel after he unlocked it, unless he holds a handle of his own.
 #include "chan/hchan.h"
+#include "chan/look.h"
 
 #include <cstring>
 #include <limits>
@@ -38,22 +39,10 @@ struct box {
 
 // The queues.
 
-namespace {
-
-// Says that an operation may have become possible, after it has.
-void count_change(hchan* c) noexcept {
-    // ORD(select-look): release; who reads the count sees what was changed. Pairs with the acquires
-    // in select.cc.
-    c->changes.store(c->changes.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-}
-
-}  // namespace
-
 void enqueue(hchan* c, wait_queue& q, rt::waiter* w) noexcept {
     w->object = c;
     q.records.push_back(w);
-    // ORD(chan-look): release; pairs with the acquires in send_would_block and recv_would_block.
-    q.size.store(q.size.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    set_size(q, q.size.load(std::memory_order_relaxed) + 1);
     count_change(c);
 }
 
@@ -62,8 +51,7 @@ namespace {
 void detach(wait_queue& q, rt::waiter* w) noexcept {
     q.records.remove(w);
     w->object = nullptr;
-    // ORD(chan-look): release; pairs with the acquires in send_would_block and recv_would_block.
-    q.size.store(q.size.load(std::memory_order_relaxed) - 1, std::memory_order_release);
+    set_size(q, q.size.load(std::memory_order_relaxed) - 1);
 }
 
 // Whether a select's record is ours to complete: the first waker of all its cases wins.
@@ -121,12 +109,6 @@ std::size_t count_of(const hchan* c) noexcept { return c->count.load(std::memory
 
 bool is_closed(const hchan* c) noexcept { return c->closed.load(std::memory_order_relaxed); }
 
-void set_count(hchan* c, std::size_t n) noexcept {
-    // ORD(chan-look): release; pairs with the acquires in send_would_block and recv_would_block.
-    c->count.store(n, std::memory_order_release);
-    count_change(c);
-}
-
 void put_last(hchan* c, void* value) noexcept {
     move_value(c->ops, slot(c, c->send_index), value);
     c->send_index = after(c, c->send_index);
@@ -145,27 +127,6 @@ void unlock_and_ready(hchan* c, rt::waiter* w) {
     const rt::who owner = w->owner;
     c->mu.release();
     rt::ready(owner);
-}
-
-// Looks without the lock, for operations that fail at once. A failure must be true of one moment
-// within the call, although two words are read:
-//   - Sending: closed, then full. A closed channel does not become full, so that it was open and
-//     full at the moment of the second look, or between the two.
-//   - Receiving: empty, then open. A channel that is open at the second look was open at the
-//     first. A look that sees a value gone sees a close that came before it was taken.
-bool send_would_block(const hchan* c) noexcept {
-    // ORD(chan-look): acquire; pairs with the release in hchan_close, enqueue, detach, set_count.
-    return !c->closed.load(std::memory_order_acquire) &&
-           c->recvq.size.load(std::memory_order_acquire) == 0 &&
-           c->count.load(std::memory_order_acquire) >= c->capacity;
-}
-
-bool looks_empty(const hchan* c) noexcept {
-    // ORD(chan-look): acquire; pairs with the release in set_count, enqueue, detach and
-    // hchan_give_back.
-    return c->count.load(std::memory_order_acquire) == 0 &&
-           c->sendq.size.load(std::memory_order_acquire) == 0 &&
-           c->returned_size.load(std::memory_order_acquire) == 0;
 }
 
 // Records that are being dropped. While there are any, no channel's memory is given back: a foreign
@@ -235,9 +196,7 @@ template <wait_queue hchan::*Queue>
 [[gnu::cold]] [[gnu::noinline]] void take_returned(hchan* c, void* storage) noexcept {
     box* b = c->returned;
     c->returned = b->next;
-    // ORD(chan-look): release; pairs with the acquires in looks_empty.
-    c->returned_size.store(c->returned_size.load(std::memory_order_relaxed) - 1,
-                           std::memory_order_release);
+    set_returned_size(c, c->returned_size.load(std::memory_order_relaxed) - 1);
     *static_cast<void**>(storage) = b->value;
     c->mu.release();
 }
@@ -326,12 +285,8 @@ bool hchan_recv(hchan* c, void* storage) {
 
 recv_status hchan_try_recv(hchan* c, void* storage) {
     if (c == nullptr) return recv_status::empty;
-    if (looks_empty(c)) {
-        // ORD(chan-look): acquire; pairs with the release in hchan_close.
-        if (!c->closed.load(std::memory_order_acquire)) return recv_status::empty;
-        // Values that were sent before the close are visible by now.
-        if (looks_empty(c)) return recv_status::closed;
-    }
+    const recv_status look = look_to_receive(c);
+    if (look != recv_status::ok) return look;
     c->mu.acquire();
     const recv_status status = recv_at_once(c, storage);
     if (status == recv_status::empty) c->mu.release();
@@ -339,8 +294,7 @@ recv_status hchan_try_recv(hchan* c, void* storage) {
 }
 
 bool hchan_recv_blocks(const hchan* c) noexcept {
-    // ORD(chan-look): acquire; pairs with the release in hchan_close.
-    return c == nullptr || (looks_empty(c) && !c->closed.load(std::memory_order_acquire));
+    return c == nullptr || (looks_empty(c) && !is_closed_now(c));
 }
 
 void hchan_close(hchan* c) {
@@ -350,9 +304,7 @@ void hchan_close(hchan* c) {
         c->mu.release();
         throw panic("close of closed channel");
     }
-    // ORD(chan-look): release; pairs with the acquires in send_would_block and hchan_try_recv.
-    c->closed.store(true, std::memory_order_release);
-    count_change(c);
+    set_closed(c);
     // Nobody joins the queues any more. They are emptied in batches, so that nothing on a waiter's
     // frame is touched after the lock is released; for a second one the channel must still exist,
     // although the first to wake may have let go of the last handle, the caller's.
@@ -544,9 +496,7 @@ void hchan_give_back(hchan* c, void* value, std::size_t align) noexcept {
     box* b = box_of(value, align);
     b->next = c->returned;
     c->returned = b;
-    // ORD(chan-look): release; pairs with the acquires in looks_empty.
-    c->returned_size.store(c->returned_size.load(std::memory_order_relaxed) + 1,
-                           std::memory_order_release);
+    set_returned_size(c, c->returned_size.load(std::memory_order_relaxed) + 1);
     count_change(c);
     c->mu.release();
 }

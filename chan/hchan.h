@@ -27,7 +27,7 @@ struct box;
 // Waiting records, first come first served, and how many they are.
 struct wait_queue {
     rt::waiter_queue records;
-    // Written under the lock; read without it by operations that would fail, see ORD(chan-look).
+    // Written under the lock; read without it by operations that would fail, see look.h.
     base::atomic<std::uint32_t> size{0};
 };
 

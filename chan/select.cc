@@ -5,7 +5,7 @@
 //      and tried, by its channel alone, as try_send and try_recv do. Success ends the select; else
 //      somebody was faster, and it begins anew.
 //   2. With an otherwise, and nothing possible: that is the answer, if no channel has changed since
-//      it was looked at (below).
+//      it was looked at (look.h).
 //   3. Locks all channels, in the order of their addresses, and looks again. If anything is
 //      possible by now: unlocks, and begins anew.
 //   4. Links a record with each channel and parks. The locks are released once the stack is left.
@@ -15,15 +15,6 @@
 //   6. Woken, it takes those off, one channel after the other.
 //
 // Rejected: to lock all channels first, as Go does. Only to wait needs them all at once.
-//
-// Step 2 must be true of one moment, although channels are looked at one after the other: a value
-// may come to the first while the second's is taken, so that there always is one and none is seen.
-// Each channel counts its changes from impossible to possible, after they are made. The count is
-// read before the channel is looked at, and again when all have been. Let it be the same for all,
-// and let C be a change that makes a channel possible after it was looked at. Had C happened before
-// anything that was seen at another channel, then C would be in the second reading. It cannot have
-// been in the first, or it would have been seen. So no C comes before anything that was seen: the
-// moment before the first C is the one.
 //
 // The frame: who unlocks in step 4 reads the records until the last channel is free, while a
 // counterpart at the first may have won already. Step 6 therefore locks every channel but that of
@@ -38,6 +29,7 @@
 #include <pirn/runtime.h>
 
 #include "chan/hchan.h"
+#include "chan/look.h"
 #include "runtime/base/alloc.h"
 #include "runtime/park.h"
 #include "runtime/waiter.h"
@@ -78,8 +70,7 @@ int choose(select_entry* entries, int count) noexcept {
     for (int i = 0; i < count; ++i) {
         select_entry& e = entries[i];
         if (e.c == nullptr) continue;
-        // ORD(select-look): acquire; pairs with the release in count_change.
-        e.seen = e.c->changes.load(std::memory_order_acquire);
+        e.seen = changes_before(e.c);
         if (!seems_possible(e)) continue;
         // The k-th takes the place with a chance of 1 in k: each is kept with the same.
         if (++possible == 1 || rt::random_below(possible) == 0) chosen = i;
@@ -95,13 +86,11 @@ bool try_case(const select_entry& e, bool& ok) {
     return status != recv_status::empty;
 }
 
-// Step 2. The looks of step 1 have acquired what came before what they saw.
+// Step 2.
 bool nothing_has_changed(const select_entry* entries, int count) noexcept {
     for (int i = 0; i < count; ++i) {
         const select_entry& e = entries[i];
-        // ORD(select-look): acquire, so that what is found here is not read before the channels;
-        // pairs with the release in count_change.
-        if (e.c != nullptr && e.c->changes.load(std::memory_order_acquire) != e.seen) return false;
+        if (e.c != nullptr && has_changed(e.c, e.seen)) return false;
     }
     return true;
 }
