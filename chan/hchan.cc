@@ -245,12 +245,27 @@ void hchan_send(hchan* c, void* value) {
     if (!park_on<&hchan::sendq>(c, value, rt::wait_reason::chan_send)) throw_send_on_closed();
 }
 
-bool hchan_try_send(hchan* c, void* value) {
-    if (c == nullptr || send_would_block(c)) return false;
+namespace {
+
+// Apart from the looks before them, which so need no frame.
+[[gnu::noinline]] bool try_send_locked(hchan* c, void* value) {
     c->mu.acquire();
     if (send_at_once(c, value)) return true;
     c->mu.release();
     return false;
+}
+
+[[gnu::noinline]] recv_status try_recv_locked(hchan* c, void* storage) {
+    c->mu.acquire();
+    const recv_status status = recv_at_once(c, storage);
+    if (status == recv_status::empty) c->mu.release();
+    return status;
+}
+
+}  // namespace
+
+bool hchan_try_send(hchan* c, void* value) {
+    return c != nullptr && !send_would_block(c) && try_send_locked(c, value);
 }
 
 recv_status send_or_enqueue(hchan* c, rt::waiter& w) {
@@ -286,11 +301,7 @@ bool hchan_recv(hchan* c, void* storage) {
 recv_status hchan_try_recv(hchan* c, void* storage) {
     if (c == nullptr) return recv_status::empty;
     const recv_status look = look_to_receive(c);
-    if (look != recv_status::ok) return look;
-    c->mu.acquire();
-    const recv_status status = recv_at_once(c, storage);
-    if (status == recv_status::empty) c->mu.release();
-    return status;
+    return look == recv_status::ok ? try_recv_locked(c, storage) : look;
 }
 
 bool hchan_recv_blocks(const hchan* c) noexcept {
