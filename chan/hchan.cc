@@ -83,43 +83,45 @@ bool unlink(hchan* c, wait_queue& q, rt::waiter* w) noexcept {
 
 namespace {
 
-void move_value(const elem_ops& ops, void* to, void* from) noexcept {
-    if (ops.move != nullptr) {
+[[gnu::noinline]] void move_other(const hchan* c, void* to, void* from) noexcept {
+    if (c->by == transfer::call) {
         const rt::no_preemption guard;
-        ops.move(to, from);
-    } else if (ops.size == sizeof(std::uint64_t)) [[likely]] {
-        std::memcpy(to, from, sizeof(std::uint64_t));
+        c->ops->move(to, from);
     } else {
-        std::memcpy(to, from, ops.size);
+        std::memcpy(to, from, c->ops->size);
     }
 }
 
-void destroy_value(const elem_ops& ops, void* value) noexcept {
-    const rt::no_preemption guard;
-    ops.destroy(value);
+[[gnu::always_inline]] inline void move_value(const hchan* c, void* to, void* from) noexcept {
+    if (c->by == transfer::word) [[likely]]
+        std::memcpy(to, from, hchan::k_word);
+    else
+        move_other(c, to, from);
 }
 
-void* slot(hchan* c, std::size_t index) noexcept { return c->buffer + index * c->ops.size; }
-
-std::size_t after(const hchan* c, std::size_t index) noexcept {
-    return index + 1 == c->capacity ? 0 : index + 1;
+[[gnu::noinline]] void destroy_value(const elem_ops& ops, void* value) noexcept {
+    const rt::no_preemption guard;
+    ops.destroy(value);
 }
 
 std::size_t count_of(const hchan* c) noexcept { return c->count.load(std::memory_order_relaxed); }
 
 bool is_closed(const hchan* c) noexcept { return c->closed.load(std::memory_order_relaxed); }
 
-void put_last(hchan* c, void* value) noexcept {
-    move_value(c->ops, slot(c, c->send_index), value);
-    c->send_index = after(c, c->send_index);
+// As the last of n + 1 values.
+[[gnu::always_inline]] inline void put_last(hchan* c, std::size_t n, void* value) noexcept {
+    const std::size_t to_end = c->capacity - c->recv_index;
+    move_value(c, c->slot(n < to_end ? c->recv_index + n : n - to_end), value);
 }
 
-void take_first(hchan* c, void* storage) noexcept {
-    void* first = slot(c, c->recv_index);
-    move_value(c->ops, storage, first);
-    if (c->ops.destroy != nullptr && c->ops.move != nullptr) destroy_value(c->ops, first);
-    c->recv_index = after(c, c->recv_index);
+[[gnu::always_inline]] inline void take_first(hchan* c, void* storage) noexcept {
+    void* first = c->slot(c->recv_index);
+    move_value(c, storage, first);
+    if (c->by == transfer::call && c->ops->destroy != nullptr) destroy_value(*c->ops, first);
+    c->recv_index = c->recv_index + 1 == c->capacity ? 0 : c->recv_index + 1;
 }
+
+box* first_returned(const hchan* c) noexcept { return c->returned.load(std::memory_order_relaxed); }
 
 // Ends an operation that completed a waiting counterpart's.
 void unlock_and_ready(hchan* c, rt::waiter* w) {
@@ -178,13 +180,13 @@ template <wait_queue hchan::*Queue>
         throw_send_on_closed();
     }
     if (rt::waiter* receiver = dequeue(c->recvq)) {
-        move_value(c->ops, receiver->elem, value);
+        move_value(c, receiver->elem, value);
         unlock_and_ready(c, receiver);
         return true;
     }
     const std::size_t n = count_of(c);
     if (n < c->capacity) {
-        put_last(c, value);
+        put_last(c, n, value);
         set_count(c, n + 1);
         c->mu.release();
         return true;
@@ -194,16 +196,15 @@ template <wait_queue hchan::*Queue>
 
 // The first in line of what was given back.
 [[gnu::cold]] [[gnu::noinline]] void take_returned(hchan* c, void* storage) noexcept {
-    box* b = c->returned;
-    c->returned = b->next;
-    set_returned_size(c, c->returned_size.load(std::memory_order_relaxed) - 1);
+    box* b = first_returned(c);
+    set_returned(c, b->next);
     *static_cast<void**>(storage) = b->value;
     c->mu.release();
 }
 
 // Receives if it can be done at once, and unlocks; empty: it cannot, and the lock is held still.
 [[gnu::always_inline]] inline recv_status recv_at_once(hchan* c, void* storage) {
-    if (c->returned != nullptr) [[unlikely]] {
+    if (first_returned(c) != nullptr) [[unlikely]] {
         take_returned(c, storage);
         return recv_status::ok;
     }
@@ -213,7 +214,7 @@ template <wait_queue hchan::*Queue>
         // A sender waits only when the buffer is full: its value takes the slot that came free,
         // which is the last.
         if (rt::waiter* sender = dequeue(c->sendq)) {
-            put_last(c, sender->elem);
+            put_last(c, n - 1, sender->elem);
             unlock_and_ready(c, sender);
         } else {
             set_count(c, n - 1);
@@ -222,7 +223,7 @@ template <wait_queue hchan::*Queue>
         return recv_status::ok;
     }
     if (rt::waiter* sender = dequeue(c->sendq)) {
-        move_value(c->ops, storage, sender->elem);
+        move_value(c, storage, sender->elem);
         unlock_and_ready(c, sender);
         return recv_status::ok;
     }
@@ -356,13 +357,13 @@ std::size_t hchan_cap(const hchan* c) noexcept {
 
 rt::who offer(hchan* c, void* value) noexcept {
     if (rt::waiter* receiver = dequeue(c->recvq)) {
-        move_value(c->ops, receiver->elem, value);
+        move_value(c, receiver->elem, value);
         receiver->success = true;
         return receiver->owner;
     }
     const std::size_t n = count_of(c);
     if (n < c->capacity) {
-        put_last(c, value);
+        put_last(c, n, value);
         set_count(c, n + 1);
     }
     return {};
@@ -370,34 +371,25 @@ rt::who offer(hchan* c, void* value) noexcept {
 
 bool discard(hchan* c) noexcept {
     if (count_of(c) == 0) return false;
-    c->recv_index = c->send_index;
     set_count(c, 0);
     return true;
 }
 
 // The life of a channel.
 
-namespace {
-
-// The buffer stands behind the channel in the same memory.
-std::size_t buffer_offset(const elem_ops& ops) noexcept {
-    return (sizeof(hchan) + ops.align - 1) / ops.align * ops.align;
-}
-
-}  // namespace
-
 void destroy_channel(hchan* c) noexcept {
     if (c->timed) [[unlikely]]
         end_timed(c);
-    while (box* b = c->returned) {
-        c->returned = b->next;
-        c->ops.destroy(&b->value);
+    const elem_ops& ops = *c->ops;
+    while (box* b = first_returned(c)) {
+        set_returned(c, b->next);
+        ops.destroy(&b->value);
     }
-    if (c->ops.destroy != nullptr) {
+    if (ops.destroy != nullptr) {
         std::size_t at = c->recv_index;
         for (std::size_t n = count_of(c); n > 0; --n) {
-            c->ops.destroy(slot(c, at));
-            at = after(c, at);
+            ops.destroy(c->slot(at));
+            at = at + 1 == c->capacity ? 0 : at + 1;
         }
     }
     // ORD(chan-drop): seq_cst fence and acquire; pair with the two sides of drop_record.
@@ -424,14 +416,14 @@ hchan* hchan_make(const elem_ops& ops, std::size_t capacity) {
     // What no address space holds is a mistake in the number; what only this machine's memory does
     // not hold is std::bad_alloc.
     constexpr std::size_t k_max_bytes = std::size_t{1} << 47;
-    const std::size_t offset = buffer_offset(ops);
+    const std::size_t offset = hchan::buffer_offset(ops);
     std::size_t bytes = 0;
     if (capacity > static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max()) ||
         __builtin_mul_overflow(capacity, ops.size, &bytes) || bytes > k_max_bytes - offset)
         throw panic("makechan: size out of range");
     const std::size_t align = ops.align > alignof(hchan) ? ops.align : alignof(hchan);
     auto* memory = static_cast<std::byte*>(base::allocate(offset + bytes, align));
-    return ::new (memory) hchan(ops, capacity, memory + offset);
+    return ::new (memory) hchan(ops, capacity);
 }
 
 void hchan_retain(hchan* c) noexcept {
@@ -505,9 +497,8 @@ void hchan_give_back(hchan* c, void* value, std::size_t align) noexcept {
         return;
     }
     box* b = box_of(value, align);
-    b->next = c->returned;
-    c->returned = b;
-    set_returned_size(c, c->returned_size.load(std::memory_order_relaxed) + 1);
+    b->next = first_returned(c);
+    set_returned(c, b);
     count_change(c);
     c->mu.release();
 }

@@ -3,7 +3,7 @@
 //
 // Invariants, whenever the lock is free; a record whose select was won elsewhere counts as absent:
 //   - recvq or sendq is empty, but for one select that waits on both sides of the channel itself.
-//   - count > 0 implies that recvq is empty; so does returned != nullptr.
+//   - count > 0 implies that recvq is empty; so does that something was returned.
 //   - count < capacity implies that sendq is empty.
 //   - closed implies that both queues are empty.
 //   - The values are in the slots [recv_index, recv_index + count), modulo capacity.
@@ -24,46 +24,63 @@ namespace pirn::detail {
 
 struct box;
 
-// Waiting records, first come first served, and how many they are.
+// Waiting records, first come first served, and how many they are. Used as [[no_unique_address]],
+// so that what follows stands in its last four bytes.
 struct wait_queue {
     rt::waiter_queue records;
     // Written under the lock; read without it by operations that would fail, see look.h.
     base::atomic<std::uint32_t> size{0};
 };
 
+// How values move. Beside the lock, so that the most frequent types need not look at their ops.
+enum class transfer : std::uint8_t { word, bytes, call };
+
+// 96 bytes, and the slots of the buffer behind them.
 struct hchan {
-    hchan(const elem_ops& o, std::size_t n, std::byte* slots)
-        : ops(o), capacity(n), buffer(slots) {}
+    hchan(const elem_ops& o, std::size_t n)
+        : by(o.move != nullptr                       ? transfer::call
+             : o.size == k_word && o.align <= k_word ? transfer::word
+                                                     : transfer::bytes),
+          capacity(n), ops(&o) {}
 
-    // Protects what follows it, and the records that are linked here. While it is held: nothing of
-    // the user's but a noexcept move or the destructor of what was moved from, no ready(), no
-    // allocation.
-    rt::lock mu{rt::lock_rank::hchan};
+    // Protects what is not const or atomic, and the records that are linked here. While it is held:
+    // nothing of the user's but a noexcept move or the destructor of what was moved from, no
+    // ready(), no allocation.
+    [[no_unique_address]] rt::lock mu{rt::lock_rank::hchan};
 
-    // Guarded by mu; atomic because operations that would fail read them without it.
+    // The atomic ones are written under mu, and read without it by operations that would fail.
     base::atomic<bool> closed{false};
-    base::atomic<std::size_t> count{0};           // values in the buffer
-    base::atomic<std::uint32_t> returned_size{0};
-    // Counts what may have made an operation possible; for a select's looks at several channels.
-    base::atomic<std::uint64_t> changes{0};
-
-    // Guarded by mu.
-    bool orphaned = false;              // no handle is left, but for records that still wait
-    std::size_t send_index = 0;
-    std::size_t recv_index = 0;
-    box* returned = nullptr;            // given back by a receiver whose move threw
-    wait_queue recvq;
-    wait_queue sendq;
-
-    // Never change.
-    bool timed = false;                 // a timer's channel, of time.cc
-    const elem_ops ops;
+    bool orphaned = false;                 // no handle is left, but for records that still wait
+    const transfer by : 7;
+    bool timed : 1 = false;                // a timer's channel, of time.cc; never changes
+    base::atomic<std::size_t> count{0};    // values in the buffer
     const std::size_t capacity;
-    std::byte* const buffer;
+    std::size_t recv_index = 0;            // the slot of the first value
+    const elem_ops* const ops;
+    // What receivers have given back whose moves threw; first in line.
+    base::atomic<box*> returned{nullptr};
+    [[no_unique_address]] wait_queue recvq;
+    // See ORD(chan-handles). There is not the memory for more of them than this counts.
+    base::atomic<std::uint32_t> handles{1};
+    [[no_unique_address]] wait_queue sendq;
+    // Counts what may have made an operation possible; for a select's looks at several channels,
+    // between which it does not come around.
+    base::atomic<std::uint32_t> changes{0};
 
-    // Atomic, see ORD(chan-handles).
-    base::atomic<std::size_t> handles{1};
+    // The slots stand behind the channel, in the same memory.
+    static std::size_t buffer_offset(const elem_ops& o) noexcept {
+        return (sizeof(hchan) + o.align - 1) & ~(o.align - 1);
+    }
+    void* slot(std::size_t index) noexcept {
+        auto* const self = reinterpret_cast<std::byte*>(this);
+        if (by == transfer::word) [[likely]]
+            return self + sizeof(hchan) + index * k_word;
+        return self + buffer_offset(*ops) + index * ops->size;
+    }
+
+    static constexpr std::size_t k_word = sizeof(std::uint64_t);
 };
+static_assert(sizeof(hchan) == 96);
 
 // The queues, for whoever holds mu.
 

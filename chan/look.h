@@ -51,10 +51,10 @@ void set_size(Queue& q, std::uint32_t n) {
     q.size.store(n, std::memory_order_release);
 }
 
-template <class C>
-void set_returned_size(C* c, std::uint32_t n) {
+template <class C, class Box>
+void set_returned(C* c, Box* first) {
     // ORD(chan-look): release; pairs with the acquires in looks_empty.
-    c->returned_size.store(n, std::memory_order_release);
+    c->returned.store(first, std::memory_order_release);
 }
 
 template <class C>
@@ -79,7 +79,7 @@ bool looks_empty(const C* c) {
     // ORD(chan-look): acquire; pairs with the releases above.
     return c->count.load(std::memory_order_acquire) == 0 &&
            c->sendq.size.load(std::memory_order_acquire) == 0 &&
-           c->returned_size.load(std::memory_order_acquire) == 0;
+           c->returned.load(std::memory_order_acquire) == nullptr;
 }
 
 template <class C>
@@ -98,13 +98,13 @@ recv_status look_to_receive(const C* c) {
 }
 
 template <class C>
-std::uint64_t changes_before(const C* c) {
+std::uint32_t changes_before(const C* c) {
     // ORD(select-look): acquire; pairs with the release in count_change.
     return c->changes.load(std::memory_order_acquire);
 }
 
 template <class C>
-bool has_changed(const C* c, std::uint64_t before) {
+bool has_changed(const C* c, std::uint32_t before) {
     // ORD(select-look): relaxed; the looks in between have acquired, so that it is not read before
     // them, and sees what came before what they saw.
     return c->changes.load(std::memory_order_relaxed) != before;

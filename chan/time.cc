@@ -29,10 +29,15 @@ namespace {
 
 using time_elem = elem<clock::time_point>;
 
-struct timed_chan : hchan, rt::timer {
-    timed_chan() : hchan(time_elem::ops, 1, slot) { timed = true; }
-
+// The one slot of the buffer stands where the channel looks for it.
+struct one_slot_chan : hchan {
+    one_slot_chan() : hchan(time_elem::ops, 1) {}
     alignas(clock::time_point) std::byte slot[sizeof(clock::time_point)];
+};
+static_assert(sizeof(one_slot_chan) == sizeof(hchan) + sizeof(clock::time_point));
+
+struct timed_chan : one_slot_chan, rt::timer {
+    timed_chan() { timed = true; }
 
     // Guarded by mu.
     bool armed = false;             // was started, and its function has not had the lock since

@@ -24,8 +24,8 @@ struct channel {
     explicit channel(std::size_t n, std::uint32_t senders = 0) : count(n), sendq(senders) {}
     base::atomic<bool> closed{false};
     base::atomic<std::size_t> count;
-    base::atomic<std::uint32_t> returned_size{0};
-    base::atomic<std::uint64_t> changes{0};
+    base::atomic<void*> returned{nullptr};
+    base::atomic<std::uint32_t> changes{0};
     queue recvq{0}, sendq;
     std::size_t capacity = 1;
 };
@@ -98,9 +98,9 @@ class always_one : public looking {
         detail::count_change(&c);
     }
     void look() override {
-        const std::uint64_t before_a = detail::changes_before(&a_);
+        const std::uint32_t before_a = detail::changes_before(&a_);
         if (!detail::looks_empty(&a_)) return;
-        const std::uint64_t before_b = detail::changes_before(&b_);
+        const std::uint32_t before_b = detail::changes_before(&b_);
         if (!detail::looks_empty(&b_)) return;
         model::require(
             detail::has_changed(&a_, before_a) || detail::has_changed(&b_, before_b),

@@ -26,7 +26,7 @@ struct select_entry {
     void* elem = nullptr;    // sends: the value; else: raw memory for it
     bool sends = false;
     // The core's own.
-    std::uint64_t seen;
+    std::uint32_t seen;
     alignas(void*) std::byte waiting[80];
 };
 
