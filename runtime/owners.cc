@@ -23,11 +23,24 @@
 #include "runtime/self.h"
 #include "runtime/settings.h"
 
+namespace pirn::detail {
+
+constinit word<std::uint32_t> free_mutex{0};
+
+}  // namespace pirn::detail
+
 namespace pirn::rt {
 
 base::atomic<bool> owners_watched{false};
 
 namespace {
+
+void watch(bool on) {
+    constexpr std::uint32_t k_no_mutex = ~0u;
+    // Relaxed: who sees either late misses a mutex.
+    owners_watched.store(on, std::memory_order_relaxed);
+    detail::free_mutex.store(on ? k_no_mutex : 0, std::memory_order_relaxed);
+}
 
 // From a key, not 0, to what is known of it: open addressing, with linear probing.
 template <class Value>
@@ -149,12 +162,12 @@ void start_owners() {
         }
         used = on;
     }
-    owners_watched.store(on, std::memory_order_relaxed);
+    watch(on);
 }
 
 void forget_owners() {
     ::new (&mu) lock(lock_rank::leaf);
-    owners_watched.store(false, std::memory_order_relaxed);
+    watch(false);
 }
 
 void await_owner(const void* mutex) {

@@ -3,7 +3,20 @@
 // in a circle are reported while others still run.
 #pragma once
 
+#include <cstdint>
+
+#include <pirn/word.h>
+
 #include "runtime/base/atomic.h"
+
+namespace pirn::detail {
+
+// What lock, which is inline, finds in a mutex that it may take at once: 0. While owners are on
+// record it is what no mutex has, so that each lock goes the slow way, and the fast one has no
+// question to ask.
+extern word<std::uint32_t> free_mutex;
+
+}  // namespace pirn::detail
 
 namespace pirn::rt {
 

@@ -7,10 +7,17 @@
 //     back to the first.
 //   - A sleeper is in the ring of its key exactly while its `object` is the key.
 //
+// A deadline is a timer on the sleeper's frame, armed before the lock is taken, since arming may
+// allocate. Whoever takes the sleeper off its ring, under the lock, decides whether it was woken or
+// has timed out. A timer that comes before the sleeper is parked leaves word; and one that is about
+// to come when the sleeper was woken is waited for before the frame is left.
+//
 // Rejected: one list in each bucket, with all keys mixed (a hundred thousand waiters of one object
 // are then in the way of every other that falls there); a tree of keys as in Go (a bucket has few
 // different ones, even with many objects: objects with waiters are rare).
 #include "runtime/sema.h"
+
+#include <optional>
 
 #include "arch/arch.h"
 #include "runtime/base/cacheline.h"
@@ -19,21 +26,11 @@
 #include "runtime/lock.h"
 #include "runtime/sched.h"
 #include "runtime/self.h"
+#include "runtime/timer.h"
 #include "runtime/waiter.h"
 
 namespace pirn::rt {
 namespace {
-
-// A waiter on a key. Its inherited links are those of the ring.
-struct sleeper : waiter {
-    const void* key = nullptr;      // never changes
-    std::uintptr_t token = 0;
-    std::int64_t since_ns = 0;
-    std::uint64_t number = 0;       // counts the bucket's arrivals
-    // Only in the first of its key.
-    sleeper* next_key = nullptr;
-    sleeper* prev_key = nullptr;
-};
 
 struct alignas(base::k_cache_line_bytes) bucket {
     // Protects the queues, and the word of every object whose waiters are here while a caller's
@@ -119,22 +116,180 @@ void forget_sleepers() {
     for (bucket& b : table) ::new (&b) bucket;
 }
 
-std::uintptr_t sema_park(const void* key, bool (*validate)(void*), void* arg, bool lifo,
-                         wait_reason reason, std::int64_t since_ns) {
-    bucket& b = bucket_of(key);
+namespace {
+
+void release_bucket(void* held) { static_cast<bucket*>(held)->mu.release(); }
+
+// The end of a goroutine's wait.
+struct alarm : timer {
+    sleeper* s;
+    bool came_early = false;   // guarded by the bucket's lock
+
+    alarm(sleeper* of, std::int64_t deadline_ns) : s(of) {
+        fire = &ring;
+        timer_start(this, deadline_ns);
+    }
+    ~alarm() { timer_stop(this); }
+
+    static void ring(timer* t) {
+        auto* due = static_cast<alarm*>(t);
+        sleeper* s = due->s;
+        bucket& b = bucket_of(s->key);
+        b.mu.acquire();
+        due->came_early = !s->parked;
+        const bool ends = s->parked && s->object != nullptr;
+        if (ends) {
+            remove(b, s);
+            s->token = k_timed_out;
+        }
+        const who owner = s->owner;
+        b.mu.release();
+        if (ends) ready(owner);
+    }
+};
+
+// A thread's sleep with a deadline, in the ring and with the bucket's lock, which is let go.
+void sleep_on_thread(bucket& b, sleeper* s, std::int64_t deadline_ns) {
+    note* mine = s->owner.thread();
+    b.mu.release();
+    if (mine->sleep(deadline_ns)) return;
     b.mu.acquire();
-    if (!validate(arg)) {
+    const bool ends = s->object != nullptr;
+    if (ends) {
+        remove(b, s);
+        s->token = k_timed_out;
+    }
+    b.mu.release();
+    // Its waker is on the way, and touches the note.
+    if (!ends) mine->sleep(base::k_never_ns);
+}
+
+// Sleeps if join() says so, called with the bucket's lock. Returns the token, or k_not_parked.
+template <class Join>
+std::uintptr_t sleep_in(bucket& b, parker& self, sleeper* s, wait_reason reason, Join join) {
+    b.mu.acquire();
+    if (!join()) {
         b.mu.release();
         return k_not_parked;
     }
+    s->parked = true;
+    self.park(release_bucket, &b, reason, s);
+    return s->token;
+}
+
+template <class Join>
+[[gnu::noinline]] std::uintptr_t sleep_in_until(bucket& b, parker& self, sleeper* s,
+                                                wait_reason reason, std::int64_t deadline_ns,
+                                                Join join) {
+    if (!self.on_goroutine()) {
+        b.mu.acquire();
+        if (!join()) {
+            b.mu.release();
+            return k_not_parked;
+        }
+        s->parked = true;
+        sleep_on_thread(b, s, deadline_ns);
+        return s->token;
+    }
+    alarm end(s, deadline_ns);
+    return sleep_in(b, self, s, reason, [&] {
+        if (!join()) return false;
+        if (!end.came_early) return true;
+        remove(b, s);
+        s->token = k_timed_out;
+        return false;
+    });
+}
+
+void prepare(sleeper* s, const parker& self, const void* key) {
+    s->owner = self.name();
+    s->key = key;
+    s->drop = &drop_sleeper;
+}
+
+}  // namespace
+
+std::uintptr_t sema_park(const void* key, bool (*validate)(void*), void* arg, bool lifo,
+                         wait_reason reason, std::int64_t since_ns, std::int64_t deadline_ns) {
+    bucket& b = bucket_of(key);
     parker self;
     sleeper s;
-    s.owner = self.name();
+    prepare(&s, self, key);
     s.since_ns = since_ns;
-    s.drop = &drop_sleeper;
-    add(b, &s, key, lifo);
-    self.park([](void* held) { static_cast<bucket*>(held)->mu.release(); }, &b, reason, &s);
-    return s.token;
+    const auto join = [&] {
+        if (!validate(arg)) return false;
+        add(b, &s, key, lifo);
+        return true;
+    };
+    if (deadline_ns == base::k_never_ns) [[likely]]
+        return sleep_in(b, self, &s, reason, join);
+    if (base::now_ns() >= deadline_ns) return k_timed_out;
+    const std::uintptr_t token = sleep_in_until(b, self, &s, reason, deadline_ns, join);
+    return s.token == k_timed_out ? k_timed_out : token;
+}
+
+sema_place::sema_place(const void* key, void (*mark)(void*), void* arg) {
+    prepare(&s_, self_, key);
+    bucket& b = bucket_of(key);
+    const lock_guard hold(b.mu);
+    add(b, &s_, key, false);
+    mark(arg);
+}
+
+sema_place::~sema_place() { drop_sleeper(&s_); }
+
+std::uintptr_t sema_place::sleep(wait_reason reason, std::int64_t deadline_ns) {
+    bucket& b = bucket_of(s_.key);
+    const auto join = [&] { return s_.object != nullptr; };
+    if (deadline_ns == base::k_never_ns)
+        sleep_in(b, self_, &s_, reason, join);
+    else
+        sleep_in_until(b, self_, &s_, reason, deadline_ns, join);
+    return s_.token;
+}
+
+sleeper* sema_line::first() const { return find_first(bucket_of(key_), key_); }
+
+sleeper* sema_line::next(const sleeper* s) const {
+    sleeper* following = static_cast<sleeper*>(s->next);
+    return following == first() ? nullptr : following;
+}
+
+void sema_line::take(sleeper* s, std::uintptr_t token) {
+    remove(bucket_of(key_), s);
+    s->token = token;
+    if (!s->parked) return;   // it will see when it gets the lock
+    if (last_taken_ != nullptr)
+        last_taken_->next = s;
+    else
+        taken_ = s;
+    last_taken_ = s;
+}
+
+void sema_visit(const void* key, void (*visit)(sema_line&, void*), void* arg) {
+    // Those taken are a list on their own frames, which stay until they are made runnable, if the
+    // run does: one of ours is part of it, others hold it.
+    std::optional<sched_ref> run;
+    const bool outside = self() == nullptr;
+    if (outside) run.emplace();
+    bucket& b = bucket_of(key);
+    sema_line line(key);
+    b.mu.acquire();
+    if (outside && !*run) {
+        // Goroutines of a run that has ended, not yet dropped: they never go on.
+        for (sleeper* s = line.first(); s != nullptr;) {
+            sleeper* following = line.next(s);
+            if (!s->owner.is_thread()) remove(b, s);
+            s = following;
+        }
+    }
+    visit(line, arg);
+    b.mu.release();
+    for (sleeper* s = line.taken_; s != nullptr;) {
+        sleeper* following = next_of(s);
+        ready(s->owner);
+        s = following;
+    }
 }
 
 bool sema_wake_one(const void* key, std::uintptr_t (*decide)(const sema_wake&, void*), void* arg) {

@@ -118,6 +118,7 @@ PLANTS = {
         cc("runtime/sched.cc", "#include <atomic>"),
         header("sync/include/pirn/sync.h", "struct mutex { std::atomic<int> state; };"),
         cc("runtime/sched.cc", "int f(int* p) { return __atomic_load_n(p, 2); }"),
+        header("sync/include/pirn/word.h", "#include <atomic>"),
     ],
     "order_tagged": [
         cc("runtime/sched.cc", f"int n = x.load({ACQUIRE});"),

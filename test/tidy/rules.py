@@ -54,13 +54,17 @@ def one_thread_local(tree):
         yield path, line, f"a second thread_local; the project's one is {places[0][0]}"
 
 
+# The library's own atomics, and those of the headers that users compile.
+SHIMS = ("runtime/base/atomic.h", "runtime/include/pirn/word.h")
+
+
 def atomic_shim(tree):
-    """only runtime/base/atomic.h includes <atomic> or names the compiler's atomics"""
+    """only base/atomic.h and <pirn/word.h> include <atomic> or name the compiler's atomics"""
     pattern = re.compile(r"#[ \t]*include[ \t]*<(?:stdatomic\.h|atomic)>|\bstd::atomic\w*"
                          r"|\b__(?:atomic|sync)_\w+\b")
-    files = [f for f in inside(tree) if f.path != "runtime/base/atomic.h"]
+    files = [f for f in inside(tree) if f.path not in SHIMS]
     for file, found, line in matches(files, pattern, "code"):
-        yield file.path, line, f"{found.group(0)}: atomics come through runtime/base/atomic.h"
+        yield file.path, line, f"{found.group(0)}: atomics come through {' or '.join(SHIMS)}"
 
 
 def order_tagged(tree):
