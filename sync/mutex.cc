@@ -1,13 +1,5 @@
 // SPDX-License-Identifier: MIT
-// mutex: a word, and waiters in the parking lot.
-//
-// The word's bits:
-//   locked    somebody holds it.
-//   parked    there may be waiters in the parking lot. Set by a waiter, under the bucket's lock,
-//             before it parks; cleared by an unlock that saw the queue, under that lock.
-//   starving  starvation mode; only together with locked and parked.
-//   watched   its owner is on record (runtime/owners.h), so its unlock takes the slow path; only
-//             together with locked.
+// mutex: a word (mutex_word.h), and waiters in the parking lot.
 //
 // Locking takes the locked bit by a compare-exchange in any state that lacks it. Unlocking:
 //   1. Nobody parked: clears the word by a compare-exchange.
@@ -23,31 +15,31 @@
 // Go also has a bit for "one is woken already", which spares others' unlocks a wakeup. Here it
 // would outlive a run that drops the woken goroutine, and then nobody would ever be woken; a mutex
 // may be a global. Each waiter is woken once for each time it parks, that is the bound.
+//
+// One that gives up at its deadline leaves the queue and the word alone: parked and starving say
+// what may be, and the next unlock finds out.
 #include <pirn/mutex.h>
 
-#include "runtime/base/atomic.h"
+#include <cstdint>
+
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
 #include "runtime/owners.h"
 #include "runtime/sema.h"
+#include "sync/destroyed.h"
+#include "sync/mutex_word.h"
 
 namespace pirn {
 namespace {
 
-using word = base::atomic<std::uint32_t>;
-static_assert(sizeof(word) == sizeof(std::uint32_t) && alignof(word) == alignof(std::uint32_t));
+using namespace mutex_word;
+using word = detail::word<std::uint32_t>;
 
-constexpr std::uint32_t k_locked = 1, k_parked = 2, k_starving = 4, k_watched = 8;
 constexpr std::int64_t k_starvation_ns = 1'000'000;  // Go's
 // What the waker tells the waiter.
 constexpr std::uintptr_t k_compete = 0, k_handed_over = 1;
 
-// What lock finds in a mutex that it may take at once. While owners are on record it is what no
-// mutex has, so that each lock goes the slow way, and the fast one has no question to ask.
-constexpr std::uint32_t k_never = ~0u;
-
-// The public header has no atomics to show; the representation is the same.
-word& atomic(std::uint32_t& state) { return reinterpret_cast<word&>(state); }
+std::uint32_t how_to_lock() { return k_locked | (rt::watch_owners() ? k_watched : 0); }
 
 // One who waits, as the function under the bucket's lock sees it.
 struct wait {
@@ -55,75 +47,54 @@ struct wait {
     bool starving;
 };
 
-// Parks, unless the mutex is free by now.
-bool announce(void* arg) {
-    auto* w = static_cast<wait*>(arg);
-    std::uint32_t old = w->state.load(std::memory_order_relaxed);
-    for (;;) {
-        if ((old & k_locked) == 0) return false;
-        const std::uint32_t next = old | k_parked | (w->starving ? k_starving : 0);
-        // Relaxed: the word is all that is said here, and the lock of the bucket orders the rest.
-        if (w->state.compare_exchange_weak(old, next, std::memory_order_relaxed,
-                                           std::memory_order_relaxed))
-            return true;
-    }
-}
-
 // Gives the mutex free, or over to the one that was woken.
 std::uintptr_t give(const rt::sema_wake& found, void* arg) {
-    auto* state = static_cast<word*>(arg);
-    // Relaxed: we hold the mutex, and whoever adds a bit does so under the bucket's lock.
-    const bool starving = (state->load(std::memory_order_relaxed) & k_starving) != 0;
-    if (found.woke && starving) {
-        const bool stay = found.more && base::now_ns() - found.since_ns >= k_starvation_ns;
-        // Relaxed: it is not given free; the wakeup orders what the two holders do.
-        const std::uint32_t watched = rt::watch_owners() ? k_watched : 0;
-        state->store(k_locked | watched | (found.more ? k_parked : 0) | (stay ? k_starving : 0),
-                     std::memory_order_relaxed);
-        return k_handed_over;
+    word& state = *static_cast<word*>(arg);
+    if (!found.woke || !is_starving(state)) {
+        give_free(state, found.more);
+        return k_compete;
     }
-    // ORD(mutex): release; pairs with the acquires in take and lock.
-    state->store(found.more ? k_parked : 0, std::memory_order_release);
-    return k_compete;
+    hand_over(state, how_to_lock(), found.more,
+              base::now_ns() - found.since_ns >= k_starvation_ns);
+    return k_handed_over;
 }
 
-// Locks it if it is free.
-bool take(word& state, std::uint32_t old) {
-    const std::uint32_t locked = k_locked | (rt::watch_owners() ? k_watched : 0);
-    while ((old & k_locked) == 0) {
-        // ORD(mutex): acquire; pairs with the releases in unlock and give.
-        if (state.compare_exchange_weak(old, old | locked, std::memory_order_acquire,
-                                        std::memory_order_relaxed)) {
-            if (locked != k_locked) [[unlikely]] rt::become_owner(&state);
-            return true;
-        }
-    }
-    return false;
+bool take_free(word& state) {
+    const std::uint32_t locked = how_to_lock();
+    if (!take(state, locked)) return false;
+    if (locked != k_locked) [[unlikely]] rt::become_owner(&state);
+    return true;
 }
 
-[[gnu::noinline]] void lock_slow(word& state) {
+// False: the deadline has come.
+bool wait_for(word& state, std::int64_t deadline_ns) {
     std::int64_t since_ns = 0;
     wait w{.state = state, .starving = false};
     std::uint32_t round = 0;
     for (;;) {
-        // Relaxed: take orders what follows.
-        const std::uint32_t old = state.load(std::memory_order_relaxed);
-        if (take(state, old)) return;
+        if (take_free(state)) return true;
         // In starvation mode it is handed over and never free.
-        if ((old & k_starving) == 0 && rt::sema_spin(round)) {
+        if ((state.load(std::memory_order_relaxed) & k_starving) == 0 && rt::sema_spin(round)) {
             ++round;
             continue;
         }
         const bool again = since_ns != 0;
         if (!again) {
             since_ns = base::now_ns();
-            if (rt::watch_owners()) rt::await_owner(&state);
+            // Who has a deadline closes no circle.
+            if (rt::watch_owners() && deadline_ns == base::k_never_ns) rt::await_owner(&state);
         }
-        const std::uintptr_t token = rt::sema_park(&state, announce, &w, again,
-                                                   rt::wait_reason::mutex_lock, since_ns);
+        const std::uintptr_t token = rt::sema_park(
+            &state,
+            [](void* arg) {
+                auto* waiting = static_cast<wait*>(arg);
+                return announce(waiting->state, waiting->starving);
+            },
+            &w, again, rt::wait_reason::mutex_lock, since_ns, deadline_ns);
+        if (token == rt::k_timed_out) return false;
         if (token == k_handed_over) {
             if (rt::watch_owners()) rt::become_owner(&state);
-            return;
+            return true;
         }
         if (token == k_compete) {
             w.starving = base::now_ns() - since_ns > k_starvation_ns;
@@ -132,34 +103,21 @@ bool take(word& state, std::uint32_t old) {
     }
 }
 
-[[gnu::noinline]] void unlock_slow(word& state, std::uint32_t old) {
-    if ((old & k_locked) == 0) base::fatal("sync: unlock of unlocked mutex");
-    // Before it is free, so that nobody is on record for what another one holds.
-    if ((old & k_watched) != 0) rt::end_ownership(&state);
-    rt::sema_wake_one(&state, give, &state);
-}
-
 }  // namespace
 
-void mutex::lock() {
-    std::uint32_t expected = rt::watch_owners() ? k_never : 0;
-    // ORD(mutex): acquire; pairs with the releases in unlock and give.
-    if (!atomic(state_).compare_exchange(expected, k_locked, std::memory_order_acquire,
-                                         std::memory_order_relaxed)) [[unlikely]]
-        lock_slow(atomic(state_));
+void mutex::lock_slow() { wait_for(state_, base::k_never_ns); }
+
+bool mutex::lock_until(std::int64_t deadline_ns) { return wait_for(state_, deadline_ns); }
+
+bool mutex::try_lock_slow() noexcept { return take_free(state_); }
+
+void mutex::unlock_slow(std::uint32_t old) {
+    if ((old & k_locked) == 0) base::fatal("sync: unlock of unlocked mutex");
+    // Before it is free, so that nobody is on record for what another one holds.
+    if ((old & k_watched) != 0) rt::end_ownership(&state_);
+    rt::sema_wake_one(&state_, give, &state_);
 }
 
-bool mutex::try_lock() noexcept {
-    // Relaxed: take orders what follows.
-    return take(atomic(state_), atomic(state_).load(std::memory_order_relaxed));
-}
-
-void mutex::unlock() {
-    std::uint32_t expected = k_locked;
-    // ORD(mutex): release; pairs with the acquires in lock and take.
-    if (!atomic(state_).compare_exchange(expected, 0, std::memory_order_release,
-                                         std::memory_order_relaxed)) [[unlikely]]
-        unlock_slow(atomic(state_), expected);
-}
+void mutex::destroy_slow() const { sync::check_nobody_waits(&state_, "mutex"); }
 
 }  // namespace pirn

@@ -86,7 +86,9 @@ class crowd {
             left_.fetch_sub(1);
         });
     }
-    void join() { UNTIL(left_.load() == 0); }
+    void join() { join_but(0); }
+    // Until n are left.
+    void join_but(int n) { UNTIL(left_.load() == n); }
 
   private:
     std::atomic<int> left_{0};

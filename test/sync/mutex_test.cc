@@ -306,6 +306,64 @@ TEST_CASE("Y08 an unlock happens before every later lock") {
     });
 }
 
+TEST_CASE("a mutex is waited for until a deadline") {
+    in_run([](verdict& v) {
+        pirn::mutex m;
+        EXPECT(m.try_lock_for(0s));
+        const auto fail = [&] {
+            const auto start = std::chrono::steady_clock::now();
+            EXPECT(!m.try_lock_for(2ms));
+            EXPECT(std::chrono::steady_clock::now() - start >= 2ms);
+            EXPECT(!m.try_lock_for(-1h));
+            EXPECT(!m.try_lock_until(start));
+            EXPECT(!m.try_lock_until(std::chrono::system_clock::now() + 1ms));
+        };
+        fail();
+        std::thread(fail).join();
+        // Another that waits gets it, although one before it has given up.
+        crowd all;
+        all.go(fail);
+        bool got = false;
+        all.go([&] {
+            const std::unique_lock hold(m, std::chrono::hours::max());
+            EXPECT(hold.owns_lock());
+            got = true;
+        });
+        all.join_but(1);
+        m.unlock();
+        all.join();
+        EXPECT(got);
+        EXPECT(m.try_lock());
+        m.unlock();
+    });
+}
+
+TEST_CASE("deadlines that come when the mutex does") {
+    const std::uint64_t random = seed("mutex deadlines");
+    in_run([random](verdict& v) {
+        pirn::mutex m;
+        int inside = 0;
+        const auto work = [&](unsigned number) {
+            std::minstd_rand dice(static_cast<unsigned>(random) + number);
+            for (int i = 0; i < at_full_speed(400); ++i) {
+                if (!m.try_lock_for(std::chrono::microseconds(dice() % 60))) continue;
+                EXPECT(++inside == 1);
+                if (dice() % 4 == 0) pirn::sleep_for(30us);
+                --inside;
+                m.unlock();
+            }
+        };
+        crowd all;
+        for (unsigned g = 0; g < 6; ++g) all.go([&, g] { work(g); });
+        std::thread outside([&] { work(77); });
+        all.join();
+        outside.join();
+        EXPECT(pirn::rt::sema_waiting(&m) == 0);
+        EXPECT(m.try_lock());
+        m.unlock();
+    });
+}
+
 TEST_CASE("Y19 a mutex cannot be copied or moved") {
     static_assert(!std::is_copy_constructible_v<pirn::mutex>);
     static_assert(!std::is_copy_assignable_v<pirn::mutex>);

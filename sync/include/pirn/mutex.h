@@ -2,16 +2,25 @@
 // mutex: mutual exclusion for goroutines and threads.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+
+#include <pirn/deadline.h>
+#include <pirn/word.h>
 
 namespace pirn {
 
-// Lockable (std::lock_guard, std::unique_lock and std::scoped_lock take it); four bytes; usable as
-// a global before main. Not recursive. It does not belong to a goroutine: one may lock it and
-// another unlock it. What happens before an unlock is visible after every later lock.
+namespace detail {
+// 0, or what no mutex has where each lock has to go the slow way.
+extern word<std::uint32_t> free_mutex;
+}  // namespace detail
+
+// Lockable and TimedLockable (std::lock_guard, std::unique_lock and std::scoped_lock take it); four
+// bytes; usable as a global before main. Not recursive. It does not belong to a goroutine: one may
+// lock it and another unlock it. What happens before an unlock is visible after every later lock.
 //
 // It may be destroyed as soon as its destroyer has locked and unlocked it, also while whoever
-// unlocked it before is still inside unlock().
+// unlocked it before is still inside unlock(). Destroying it while somebody waits for it is fatal.
 //
 // In normal mode whoever comes may take a free mutex, although others have waited longer: one that
 // runs has no switch to pay. A waiter that has failed for 1 ms sets starvation mode, in which each
@@ -22,17 +31,59 @@ class mutex {
     constexpr mutex() noexcept = default;
     mutex(const mutex&) = delete;
     mutex& operator=(const mutex&) = delete;
+    constexpr ~mutex() {
+        // Relaxed: whoever used it did so before.
+        if (!__builtin_is_constant_evaluated() && state_.load(std::memory_order_relaxed) != 0)
+            destroy_slow();
+    }
 
     // Blocks until the mutex is free. Must not be called by who holds it.
-    void lock();
+    void lock() {
+        std::uint32_t free = detail::free_mutex.load(std::memory_order_relaxed);
+        // ORD(mutex): acquire; pairs with the releases in unlock and give.
+        if (!state_.compare_exchange(free, k_locked, std::memory_order_acquire,
+                                     std::memory_order_relaxed)) [[unlikely]]
+            lock_slow();
+    }
     // True: locked. Does not block; fails only while someone holds it.
-    bool try_lock() noexcept;
+    bool try_lock() noexcept {
+        std::uint32_t free = detail::free_mutex.load(std::memory_order_relaxed);
+        // ORD(mutex): acquire; pairs with the releases in unlock and give.
+        return state_.compare_exchange(free, k_locked, std::memory_order_acquire,
+                                       std::memory_order_relaxed) ||
+               try_lock_slow();
+    }
+    // Blocks until the mutex is free, for at least d or until t at the most. True: locked. Tries at
+    // least once.
+    template <class Rep, class Period>
+    bool try_lock_for(std::chrono::duration<Rep, Period> d) {
+        return try_lock() || lock_until(detail::deadline_after(d));
+    }
+    template <class Clock, class Duration>
+    bool try_lock_until(const std::chrono::time_point<Clock, Duration>& t) {
+        return try_lock() ||
+               detail::wait_by(t, [this](std::int64_t deadline) { return lock_until(deadline); });
+    }
     // Fatal error where it is not locked: "sync: unlock of unlocked mutex".
-    void unlock();
+    void unlock() {
+        std::uint32_t expected = k_locked;
+        // ORD(mutex): release; pairs with the acquires in lock, try_lock and take.
+        if (!state_.compare_exchange(expected, 0, std::memory_order_release,
+                                     std::memory_order_relaxed)) [[unlikely]]
+            unlock_slow(expected);
+    }
 
   private:
-    // An atomic word; only mutex.cc knows its bits.
-    std::uint32_t state_ = 0;
+    static constexpr std::uint32_t k_locked = 1;   // the other bits are in mutex_word.h
+
+    void lock_slow();
+    bool lock_until(std::int64_t deadline_ns);
+    bool try_lock_slow() noexcept;
+    void unlock_slow(std::uint32_t old);
+    void destroy_slow() const;
+
+    detail::word<std::uint32_t> state_;
 };
+static_assert(sizeof(mutex) <= 8);
 
 }  // namespace pirn

@@ -68,5 +68,6 @@ class wait_group {
     // An atomic word: the counter in its upper half, in its lower how many wait. See wait_group.cc.
     std::uint64_t state_ = 0;
 };
+static_assert(sizeof(wait_group) <= 16);
 
 }  // namespace pirn
