@@ -3,4 +3,5 @@
 #pragma once
 
 #include <pirn/mutex.h>
+#include <pirn/rw_mutex.h>
 #include <pirn/wait_group.h>
