@@ -2,6 +2,7 @@
 // Everything that synchronizes without channels.
 #pragma once
 
+#include <pirn/cond.h>
 #include <pirn/mutex.h>
 #include <pirn/rw_mutex.h>
 #include <pirn/wait_group.h>
