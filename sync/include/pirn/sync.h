@@ -2,7 +2,9 @@
 // Everything that synchronizes without channels.
 #pragma once
 
+#include <pirn/barrier.h>
 #include <pirn/cond.h>
+#include <pirn/latch.h>
 #include <pirn/mutex.h>
 #include <pirn/recursive_mutex.h>
 #include <pirn/rw_mutex.h>
