@@ -66,8 +66,8 @@ void replace_first(bucket& b, sleeper* from, sleeper* to) {
     (to->prev_key != nullptr ? to->prev_key->next_key : b.keys) = to;
 }
 
-void add(bucket& b, sleeper* s, const void* key, bool lifo) {
-    s->key = key;
+void add(bucket& b, sleeper* s, bool lifo) {
+    const void* key = s->key;
     s->object = const_cast<void*>(key);
     s->number = b.arrivals++;
     sleeper* first = find_first(b, key);
@@ -218,7 +218,7 @@ std::uintptr_t sema_park(const void* key, bool (*validate)(void*), void* arg, bo
     s.since_ns = since_ns;
     const auto join = [&] {
         if (!validate(arg)) return false;
-        add(b, &s, key, lifo);
+        add(b, &s, lifo);
         return true;
     };
     if (deadline_ns == base::k_never_ns) [[likely]]
@@ -232,7 +232,7 @@ sema_place::sema_place(const void* key, void (*mark)(void*), void* arg) {
     prepare(&s_, self_, key);
     bucket& b = bucket_of(key);
     const lock_guard hold(b.mu);
-    add(b, &s_, key, false);
+    add(b, &s_, false);
     mark(arg);
 }
 
