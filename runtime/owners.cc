@@ -31,14 +31,11 @@ constinit word<std::uint32_t> free_mutex{0};
 
 namespace pirn::rt {
 
-base::atomic<bool> owners_watched{false};
-
 namespace {
 
 void watch(bool on) {
     constexpr std::uint32_t k_no_mutex = ~0u;
-    // Relaxed: who sees either late misses a mutex.
-    owners_watched.store(on, std::memory_order_relaxed);
+    // Relaxed: see watch_owners.
     detail::free_mutex.store(on ? k_no_mutex : 0, std::memory_order_relaxed);
 }
 

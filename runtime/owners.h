@@ -7,8 +7,6 @@
 
 #include <pirn/word.h>
 
-#include "runtime/base/atomic.h"
-
 namespace pirn::detail {
 
 // What lock, which is inline, finds in a mutex that it may take at once: 0. While owners are on
@@ -26,8 +24,7 @@ void start_owners();
 void forget_owners();
 
 // The setting is on. Relaxed: who sees it late misses a mutex that was locked at the start.
-extern base::atomic<bool> owners_watched;
-inline bool watch_owners() { return owners_watched.load(std::memory_order_relaxed); }
+inline bool watch_owners() { return detail::free_mutex.load(std::memory_order_relaxed) != 0; }
 
 // The calling goroutine is about to wait for the mutex: reports a circle and ends the process, if
 // this closes one. To be called before each wait or only before the first.

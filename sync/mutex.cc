@@ -33,7 +33,6 @@ namespace pirn {
 namespace {
 
 using namespace mutex_word;
-using word = detail::word<std::uint32_t>;
 
 constexpr std::int64_t k_starvation_ns = 1'000'000;  // Go's
 // What the waker tells the waiter.
@@ -109,7 +108,7 @@ void mutex::lock_slow() { wait_for(state_, base::k_never_ns); }
 
 bool mutex::lock_until(std::int64_t deadline_ns) { return wait_for(state_, deadline_ns); }
 
-bool mutex::try_lock_slow() noexcept { return take_free(state_); }
+bool mutex::try_lock_slow() { return take_free(state_); }
 
 void mutex::unlock_slow(std::uint32_t old) {
     if ((old & k_locked) == 0) base::fatal("sync: unlock of unlocked mutex");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The mutex's word and each change of it: the protocol ORD(mutex), which mutex.cc describes, and
-// nothing else. test/sync/model_mutex_test.cc explores this header.
+// nothing else. test/sync/model_test.cc explores it.
 //
 // The word's bits:
 //   locked    somebody holds it.
@@ -13,15 +13,16 @@
 
 #include <cstdint>
 
-#include "runtime/base/atomic.h"
+#include <pirn/word.h>
 
 namespace pirn::mutex_word {
+
+using word = detail::word<std::uint32_t>;
 
 inline constexpr std::uint32_t k_locked = 1, k_parked = 2, k_starving = 4, k_watched = 8;
 
 // Locks it if it is free; `locked` is how: k_locked, with k_watched or not.
-template <class Word>
-bool take(Word& state, std::uint32_t locked) {
+inline bool take(word& state, std::uint32_t locked) {
     // Relaxed: the exchange orders what follows.
     std::uint32_t old = state.load(std::memory_order_relaxed);
     while ((old & k_locked) == 0) {
@@ -34,8 +35,7 @@ bool take(Word& state, std::uint32_t locked) {
 }
 
 // Under the bucket's lock: says that somebody parks, unless the mutex is free by now.
-template <class Word>
-bool announce(Word& state, bool starving) {
+inline bool announce(word& state, bool starving) {
     std::uint32_t old = state.load(std::memory_order_relaxed);
     for (;;) {
         if ((old & k_locked) == 0) return false;
@@ -48,24 +48,21 @@ bool announce(Word& state, bool starving) {
 }
 
 // By the holder, under the bucket's lock: whether the first in line gets it.
-template <class Word>
-bool is_starving(const Word& state) {
+inline bool is_starving(const word& state) {
     // Relaxed: whoever adds a bit does so under the same lock.
     return (state.load(std::memory_order_relaxed) & k_starving) != 0;
 }
 
 // By the holder, under the bucket's lock: it is the first waiter's now. `more`: others wait;
 // `stay`: the mode goes on.
-template <class Word>
-void hand_over(Word& state, std::uint32_t locked, bool more, bool stay) {
+inline void hand_over(word& state, std::uint32_t locked, bool more, bool stay) {
     // Relaxed: it is not given free; the wakeup orders what the two holders do.
     state.store(locked | (more ? k_parked : 0) | (more && stay ? k_starving : 0),
                 std::memory_order_relaxed);
 }
 
 // By the holder, under the bucket's lock: anyone may take it.
-template <class Word>
-void give_free(Word& state, bool more) {
+inline void give_free(word& state, bool more) {
     // ORD(mutex): release; pairs with the acquires in take and lock.
     state.store(more ? k_parked : 0, std::memory_order_release);
 }

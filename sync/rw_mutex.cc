@@ -155,7 +155,7 @@ struct rw_mutex::core {
     }
 };
 
-bool rw_mutex::try_lock() noexcept {
+bool rw_mutex::try_lock() {
     std::uint32_t old = state_.load(std::memory_order_relaxed);
     while ((old & k_writer) == 0 && old < k_reader) {
         // ORD(rw-mutex): acquire; pairs with the releases of both kinds of unlock.

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <type_traits>
 
 #include "test/support/explorer.h"
 
@@ -15,8 +16,11 @@ using std::memory_order;
 template <class T>
 class atomic {
   public:
-    atomic() : atomic(T{}) {}
-    explicit atomic(T value) : location_(model::new_location(model::to_word(value))) {}
+    constexpr atomic() : atomic(T{}) {}
+    // A global one has no location: each scenario makes it anew in its place.
+    constexpr explicit atomic(T value)
+        : location_(std::is_constant_evaluated() ? -1
+                                                 : model::new_location(model::to_word(value))) {}
     atomic(const atomic&) = delete;
     atomic& operator=(const atomic&) = delete;
 

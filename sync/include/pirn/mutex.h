@@ -46,7 +46,7 @@ class mutex {
             lock_slow();
     }
     // True: locked. Does not block; fails only while someone holds it.
-    bool try_lock() noexcept {
+    bool try_lock() {
         std::uint32_t free = detail::free_mutex.load(std::memory_order_relaxed);
         // ORD(mutex): acquire; pairs with the releases in unlock and give.
         return state_.compare_exchange(free, k_locked, std::memory_order_acquire,
@@ -78,7 +78,7 @@ class mutex {
 
     void lock_slow();
     bool lock_until(std::int64_t deadline_ns);
-    bool try_lock_slow() noexcept;
+    bool try_lock_slow();
     void unlock_slow(std::uint32_t old);
     void destroy_slow() const;
 

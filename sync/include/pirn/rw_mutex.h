@@ -42,7 +42,7 @@ class rw_mutex {
             lock_until(detail::k_no_deadline_ns);
     }
     // True: locked. Does not block; fails only while it is held, or a writer waits for readers.
-    bool try_lock() noexcept;
+    bool try_lock();
     // Blocks for at least d, or until t, at the most. True: locked. Tries at least once. A writer
     // that gives up lets the readers in that it kept out.
     template <class Rep, class Period>
@@ -69,7 +69,7 @@ class rw_mutex {
             lock_shared_until(detail::k_no_deadline_ns);
     }
     // True: locked. Does not block; fails only while a writer holds it or waits for readers.
-    bool try_lock_shared() noexcept {
+    bool try_lock_shared() {
         std::uint32_t old = state_.load(std::memory_order_relaxed);
         while ((old & k_writer) == 0) {
             // ORD(rw-mutex): acquire; pairs with the release of unlock.
