@@ -25,7 +25,7 @@
 
 namespace pirn::detail {
 
-constinit word<std::uint32_t> free_mutex{0};
+constinit word<bool> owners_watched{false};
 
 }  // namespace pirn::detail
 
@@ -34,9 +34,8 @@ namespace pirn::rt {
 namespace {
 
 void watch(bool on) {
-    constexpr std::uint32_t k_no_mutex = ~0u;
     // Relaxed: see watch_owners.
-    detail::free_mutex.store(on ? k_no_mutex : 0, std::memory_order_relaxed);
+    detail::owners_watched.store(on, std::memory_order_relaxed);
 }
 
 // From a key, not 0, to what is known of it: open addressing, with linear probing.

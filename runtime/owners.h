@@ -3,16 +3,12 @@
 // in a circle are reported while others still run.
 #pragma once
 
-#include <cstdint>
-
 #include <pirn/word.h>
 
 namespace pirn::detail {
 
-// What lock, which is inline, finds in a mutex that it may take at once: 0. While owners are on
-// record it is what no mutex has, so that each lock goes the slow way, and the fast one has no
-// question to ask.
-extern word<std::uint32_t> free_mutex;
+// The setting is on. A word of its own for a lock that is inline.
+extern word<bool> owners_watched;
 
 }  // namespace pirn::detail
 
@@ -23,8 +19,8 @@ void start_owners();
 // In the child of a fork: likewise, whoever held the lock.
 void forget_owners();
 
-// The setting is on. Relaxed: who sees it late misses a mutex that was locked at the start.
-inline bool watch_owners() { return detail::free_mutex.load(std::memory_order_relaxed) != 0; }
+// Relaxed: who sees it late misses a mutex that was locked at the start.
+inline bool watch_owners() { return detail::owners_watched.load(std::memory_order_relaxed); }
 
 // The calling goroutine is about to wait for the mutex: reports a circle and ends the process, if
 // this closes one. To be called before each wait or only before the first.

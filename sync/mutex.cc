@@ -110,6 +110,11 @@ bool mutex::lock_until(std::int64_t deadline_ns) { return wait_for(state_, deadl
 
 bool mutex::try_lock_slow() { return take_free(state_); }
 
+void mutex::record_owner() {
+    note_watched(state_);
+    rt::become_owner(&state_);
+}
+
 void mutex::unlock_slow(std::uint32_t old) {
     if ((old & k_locked) == 0) base::fatal("sync: unlock of unlocked mutex");
     // Before it is free, so that nobody is on record for what another one holds.

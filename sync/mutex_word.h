@@ -47,6 +47,15 @@ inline bool announce(word& state, bool starving) {
     }
 }
 
+// By the holder: its unlock is to go the slow way.
+inline void note_watched(word& state) {
+    std::uint32_t old = state.load(std::memory_order_relaxed);
+    // Relaxed: it is the holder's own note.
+    while (!state.compare_exchange_weak(old, old | k_watched, std::memory_order_relaxed,
+                                        std::memory_order_relaxed)) {
+    }
+}
+
 // By the holder, under the bucket's lock: whether the first in line gets it.
 inline bool is_starving(const word& state) {
     // Relaxed: whoever adds a bit does so under the same lock.

@@ -20,7 +20,7 @@
 #include "sync/destroyed.h"
 #include "test/support/explorer.h"
 
-constinit pirn::detail::word<std::uint32_t> pirn::detail::free_mutex{0};
+constinit pirn::detail::word<bool> pirn::detail::owners_watched{false};
 
 namespace {
 
@@ -55,7 +55,7 @@ play* now = nullptr;
 class play : public model::scenario {
   public:
     play(const cast& who, mistake wrong) : who_(who), wrong_(wrong), left_(who.users) {
-        ::new (&detail::free_mutex) detail::word<std::uint32_t>(0);
+        ::new (&detail::owners_watched) detail::word<bool>(false);
         // Not destroyed at the end, where nothing is explored any more.
         if (who.rw)
             rw_ = ::new (object_) rw_mutex;
@@ -68,7 +68,7 @@ class play : public model::scenario {
                          who.does[i] == use::read_until;
         now = this;
         model::on_touch = [](const void* word) {
-            model::require(!now->gone_ || word == &detail::free_mutex, "touched when it was gone");
+            model::require(!now->gone_ || word == &detail::owners_watched, "touched when it was gone");
         };
     }
 

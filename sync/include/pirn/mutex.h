@@ -11,8 +11,8 @@
 namespace pirn {
 
 namespace detail {
-// 0, or what no mutex has where each lock has to go the slow way.
-extern word<std::uint32_t> free_mutex;
+// Who holds which mutex is put on record (PIRN_DEBUG=deadlock=1).
+extern word<bool> owners_watched;
 }  // namespace detail
 
 // Lockable and TimedLockable (std::lock_guard, std::unique_lock and std::scoped_lock take it); four
@@ -39,19 +39,24 @@ class mutex {
 
     // Blocks until the mutex is free. Must not be called by who holds it.
     void lock() {
-        std::uint32_t free = detail::free_mutex.load(std::memory_order_relaxed);
-        // ORD(mutex): acquire; pairs with the releases in unlock and give.
+        std::uint32_t free = 0;
+        // ORD(mutex): acquire; pairs with the releases in unlock and give_free.
         if (!state_.compare_exchange(free, k_locked, std::memory_order_acquire,
                                      std::memory_order_relaxed)) [[unlikely]]
             lock_slow();
+        else if (detail::owners_watched.load(std::memory_order_relaxed)) [[unlikely]]
+            record_owner();
     }
     // True: locked. Does not block; fails only while someone holds it.
     bool try_lock() {
-        std::uint32_t free = detail::free_mutex.load(std::memory_order_relaxed);
-        // ORD(mutex): acquire; pairs with the releases in unlock and give.
-        return state_.compare_exchange(free, k_locked, std::memory_order_acquire,
-                                       std::memory_order_relaxed) ||
-               try_lock_slow();
+        std::uint32_t free = 0;
+        // ORD(mutex): acquire; pairs with the releases in unlock and give_free.
+        if (!state_.compare_exchange(free, k_locked, std::memory_order_acquire,
+                                     std::memory_order_relaxed))
+            return try_lock_slow();
+        if (detail::owners_watched.load(std::memory_order_relaxed)) [[unlikely]]
+            record_owner();
+        return true;
     }
     // Blocks until the mutex is free, for at least d or until t at the most. True: locked. Tries at
     // least once.
@@ -79,6 +84,7 @@ class mutex {
     void lock_slow();
     bool lock_until(std::int64_t deadline_ns);
     bool try_lock_slow();
+    void record_owner();
     void unlock_slow(std::uint32_t old);
     void destroy_slow() const;
 
