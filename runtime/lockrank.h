@@ -10,6 +10,7 @@ namespace pirn::rt {
 // From the outermost to the innermost.
 enum class lock_rank : std::uint8_t {
     run,        // start and end of a run: held while threads are made
+    context,    // a context: waits link with it, then with what they wait on; arms timers
     fd,         // one io::fd's direction; its holder arms timers and the poller
     hchan,      // a channel; select takes several in the order of their addresses
     sema,       // a bucket of sema's table
