@@ -509,12 +509,14 @@ void stop_node::call::operator()() const noexcept {
 
 namespace {
 
-// Whether anybody is there who wants to know of a node without handles.
+// Whether anybody is there who wants to know of a node without handles. Not who waits: he would
+// have one, if he could go on.
 bool is_observed(cancel_node* n) noexcept {
+    for (const cancel_link* l = n->listeners; l != nullptr; l = l->next)
+        if (l->kind != cancel_link::k_waiter) return true;
     // ORD(chan-handles): acquire; pairs with the releases of handles.
     hchan* done = n->done.load(std::memory_order_relaxed);
-    return n->listeners != nullptr ||
-           (done != nullptr && done->handles.load(std::memory_order_acquire) > 1);
+    return done != nullptr && done->handles.load(std::memory_order_acquire) > 1;
 }
 
 // A node that is waited for, and may be cancelled yet, gets a reference of its own, and another one
@@ -558,6 +560,10 @@ bool keep(cancel_node* n) noexcept {
 bool empty_out(cancel_node* n) noexcept {
     detach(n);
     while (cancel_link* l = n->listeners) {
+        if (l->kind == cancel_link::k_waiter) {
+            static_cast<rt::cancel_waiter*>(l)->forsake();
+            continue;
+        }
         cancel_source::unlink(l);
         release_after(after_of(l));
     }

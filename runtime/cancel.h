@@ -75,16 +75,31 @@ struct cancel_waiter : cancel_link {
                                                 std::memory_order_relaxed);
         return won ? owner : who();
     }
+    // Before it parks, with the source's lock held.
+    void join(cancel_source* s) noexcept {
+        source = s;
+        s->link(this);
+    }
     // Once its owner has been woken.
     bool was_cancelled() const noexcept {
         // Relaxed: ready() has made it visible.
         return fired.load(std::memory_order_relaxed) == k_cancelled;
     }
-    // Step 3.
-    void leave(cancel_source* s) noexcept {
+    // Step 3; also where the run ends and its owner never goes on.
+    void leave() noexcept {
+        cancel_source* s = source;
+        if (s == nullptr) return;
         const lock_guard hold(s->mu);
         if (slot != nullptr) cancel_source::unlink(this);
     }
+    // For a source that is given up although somebody waits: a goroutine that will never go on.
+    void forsake() noexcept {
+        cancel_source::unlink(this);
+        source = nullptr;
+    }
+
+  private:
+    base::relaxed_ptr<cancel_source> source;
 };
 
 // Why the source is done; only for one that is.

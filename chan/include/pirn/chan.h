@@ -92,6 +92,15 @@ class sending : public Base {
         elem<T>::send_copy(this->c_, value);
     }
     void send(T&& value) const { elem<T>::send(this->c_, value); }
+    // The same, but only until the context is done: its error then, and the value is as it was.
+    until_done<void> send(const T& value, const cancellation& ctx) const
+        requires std::copy_constructible<T>
+    {
+        return elem<T>::send_copy(this->c_, value, ctx);
+    }
+    until_done<void> send(T&& value, const cancellation& ctx) const {
+        return elem<T>::send(this->c_, value, ctx);
+    }
 
     // Sends if that is possible at once; false: it would block (or nil), and the value is as it
     // was. Closed: throws panic.
@@ -118,6 +127,9 @@ template <class Base>
 class sending<void, Base> : public Base {
   public:
     void send() const { elem<void>::send(this->c_); }
+    until_done<void> send(const cancellation& ctx) const {
+        return elem<void>::send(this->c_, ctx);
+    }
     bool try_send() const { return elem<void>::try_send(this->c_); }
     void close() const { hchan_close(this->c_); }
 
@@ -167,6 +179,10 @@ class receiving : public Base {
     // blocks for ever. Should T's move constructor throw, the value is back in the channel, first
     // in line.
     std::optional<T> recv() const { return elem<T>::recv(this->c_); }
+    // The same, but only until the context is done; then its error.
+    until_done<std::optional<T>> recv(const cancellation& ctx) const {
+        return elem<T>::recv(this->c_, ctx);
+    }
 
     // Receives if that is possible at once. `out` is written only for recv_status::ok. Nil: empty.
     recv_status try_recv(T& out) const
@@ -192,6 +208,7 @@ class receiving<void, Base> : public Base {
   public:
     // False exactly when the channel is closed and drained.
     bool recv() const { return elem<void>::recv(this->c_); }
+    until_done<bool> recv(const cancellation& ctx) const { return elem<void>::recv(this->c_, ctx); }
     recv_status try_recv() const { return elem<void>::try_recv(this->c_); }
 
   protected:

@@ -14,11 +14,15 @@
 #pragma once
 
 #include <cstddef>
+#include <expected>
 #include <memory>
 #include <new>
 #include <optional>
+#include <system_error>
 #include <type_traits>
 #include <utility>
+
+#include <pirn/cancellation.h>
 
 namespace pirn {
 
@@ -26,6 +30,10 @@ namespace pirn {
 enum class recv_status { ok, empty, closed };
 
 namespace detail {
+
+// What waits that can be cancelled return.
+template <class R>
+using until_done = std::expected<R, std::error_code>;
 
 struct hchan;
 
@@ -48,6 +56,10 @@ void hchan_send(hchan* c, void* value);
 bool hchan_try_send(hchan* c, void* value);
 bool hchan_recv(hchan* c, void* storage);
 recv_status hchan_try_recv(hchan* c, void* storage);
+// The same for waits that can be cancelled: nothing was done then, and `why` is set. Receiving is
+// then `empty`.
+bool hchan_send(hchan* c, void* value, const cancellation& until, std::error_code& why);
+recv_status hchan_recv(hchan* c, void* storage, const cancellation& until, std::error_code& why);
 void hchan_close(hchan* c);
 std::size_t hchan_len(const hchan* c) noexcept;
 std::size_t hchan_cap(const hchan* c) noexcept;
@@ -119,6 +131,25 @@ struct elem {
         if (hchan_send_blocks(c)) return false;
         T copy(value);
         return hchan_try_send(c, std::addressof(copy));
+    }
+
+    static until_done<void> send(hchan* c, T& value, const cancellation& until) {
+        std::error_code why;
+        if (!hchan_send(c, std::addressof(value), until, why)) return std::unexpected(why);
+        return {};
+    }
+    static until_done<void> send_copy(hchan* c, const T& value, const cancellation& until) {
+        T copy(value);
+        return send(c, copy, until);
+    }
+    static until_done<std::optional<T>> recv(hchan* c, const cancellation& until) {
+        raw_slot<T> slot;
+        std::error_code why;
+        const recv_status status = hchan_recv(c, std::addressof(slot.value), until, why);
+        if (status == recv_status::empty) return std::unexpected(why);
+        if (status == recv_status::closed) return std::optional<T>();
+        const destroy_at_end<T> end{slot.value};
+        return std::optional<T>(std::move(slot.value));
     }
 
     static std::optional<T> recv(hchan* c) {
@@ -207,11 +238,12 @@ struct elem<T, true> {
         b.value = nullptr;
         return true;
     }
-    static bool try_send(hchan* c, T& value) {
-        if (hchan_send_blocks(c)) return false;
+    // Sends an empty box by `give`, and moves the value into it if that has taken it.
+    template <class Give>
+    static bool send_empty(T& value, Give give) {
         box b(box_make(sizeof(T), alignof(T), false), false);
         void* const sent = b.value;
-        if (!hchan_try_send(c, &b.value)) return false;
+        if (!give(&b.value)) return false;
         b.value = nullptr;
         try {
             ::new (sent) T(std::move(value));
@@ -221,6 +253,34 @@ struct elem<T, true> {
         }
         box_settle(sent, alignof(T), true);
         return true;
+    }
+    static bool try_send(hchan* c, T& value) {
+        if (hchan_send_blocks(c)) return false;
+        return send_empty(value, [c](void* element) { return hchan_try_send(c, element); });
+    }
+    static until_done<void> send(hchan* c, T& value, const cancellation& until) {
+        std::error_code why;
+        const bool sent = send_empty(
+            value, [&](void* element) { return hchan_send(c, element, until, why); });
+        if (!sent) return std::unexpected(why);
+        return {};
+    }
+    static until_done<void> send_copy(hchan* c, const T& value, const cancellation& until) {
+        box b(box_make(sizeof(T), alignof(T), true), false);
+        b.fill(value);
+        std::error_code why;
+        if (!hchan_send(c, &b.value, until, why)) return std::unexpected(why);
+        b.value = nullptr;
+        return {};
+    }
+    static until_done<std::optional<T>> recv(hchan* c, const cancellation& until) {
+        std::optional<T> out;
+        std::error_code why;
+        const recv_status status = take_one(
+            c, [&](void* storage) { return hchan_recv(c, storage, until, why); },
+            [&out](T&& value) { out.emplace(std::move(value)); });
+        if (status == recv_status::empty) return std::unexpected(why);
+        return out;
     }
 
     // Receives boxes by `take`, which gives ok for one, until there is one with a value; hands
@@ -291,9 +351,22 @@ struct elem<void, false> {
         char nothing = 0;
         return hchan_try_send(c, &nothing);
     }
+    static until_done<void> send(hchan* c, const cancellation& until) {
+        char nothing = 0;
+        std::error_code why;
+        if (!hchan_send(c, &nothing, until, why)) return std::unexpected(why);
+        return {};
+    }
     static bool recv(hchan* c) {
         char nothing = 0;
         return hchan_recv(c, &nothing);
+    }
+    static until_done<bool> recv(hchan* c, const cancellation& until) {
+        char nothing = 0;
+        std::error_code why;
+        const recv_status status = hchan_recv(c, &nothing, until, why);
+        if (status == recv_status::empty) return std::unexpected(why);
+        return status == recv_status::ok;
     }
     static recv_status try_recv(hchan* c) {
         char nothing = 0;

@@ -4,7 +4,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <expected>
 #include <ratio>
+#include <system_error>
+
+#include <pirn/cancellation.h>
 
 namespace pirn {
 
@@ -15,6 +19,15 @@ namespace detail {
 
 void sleep_for_ns(std::int64_t d_ns);
 void sleep_until_ns(std::int64_t deadline_ns);
+// Why it was cancelled; nothing if it slept to the end.
+std::error_code sleep_for_ns(std::int64_t d_ns, const cancellation& until);
+std::error_code sleep_until_ns(std::int64_t deadline_ns, const cancellation& until);
+
+// What a wait that can be cancelled returns, if it returns nothing else.
+inline std::expected<void, std::error_code> unless(std::error_code why) {
+    if (why) return std::unexpected(why);
+    return {};
+}
 
 // Nanoseconds of any duration, saturated: what does not fit is the longest, not a wrapped value.
 // Positive remainders round up, so that no sleep is too short.
@@ -48,5 +61,16 @@ void sleep_for(std::chrono::duration<Rep, Period> d) {
 
 // Blocks the caller until the clock has reached t.
 inline void sleep_until(clock::time_point t) { detail::sleep_until_ns(detail::steady_ns(t)); }
+
+// The same, but only until the context is done; then its error.
+template <class Rep, class Period>
+std::expected<void, std::error_code> sleep_for(std::chrono::duration<Rep, Period> d,
+                                               const cancellation& ctx) {
+    return detail::unless(detail::sleep_for_ns(detail::saturate_ns(d), ctx));
+}
+inline std::expected<void, std::error_code> sleep_until(clock::time_point t,
+                                                        const cancellation& ctx) {
+    return detail::unless(detail::sleep_until_ns(detail::steady_ns(t), ctx));
+}
 
 }  // namespace pirn
