@@ -129,9 +129,10 @@ struct leftovers {
     }
 };
 
-// Starts the goroutine of a function whose context is done; it takes over the reference. False: no
-// run time runs.
+// Starts the goroutine of a function whose context is done; it takes over the reference. False: it
+// is to have none, or no run time runs.
 bool start(after_node* a) noexcept {
+    if (a->call.start == nullptr) return false;
     spawn_record* r = nullptr;
     try {
         r = new_record(sizeof(after_node*), alignof(after_node*));
@@ -187,7 +188,7 @@ void descend(cancel_node* root, std::uint32_t why, leftovers& rest) noexcept {
             rest.add(n);
             n = back;
         } else if (l->kind == k_after) {
-            if (after_of(l)->inline_call || !start(after_of(l))) rest.add(l);
+            if (!start(after_of(l))) rest.add(l);
         } else if (mark(child_of(l), why, cause)) {
             if (is_complete(child_of(l))) {
                 rest.add(l);
@@ -279,7 +280,7 @@ void attach_after(after_node* a, cancel_node* source) {
     if (!done) source->link(a);
     source->mu.release();
     if (source->what() == node_kind::foreign) unpin(static_cast<foreign_node*>(source));
-    if (done && (a->inline_call || !start(a))) call_inline(a);
+    if (done && !start(a)) call_inline(a);
 }
 
 bool stop_after(context_node*, after_node* a) noexcept {

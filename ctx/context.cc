@@ -323,6 +323,30 @@ context without_cancel(const context& parent) {
         detail::make_below<context_node>(p, node_kind::without_cancel)));
 }
 
+context with_stop_token(const context& parent, std::stop_token token) {
+    auto* n = detail::make_below<detail::stop_node>(detail::checked_parent(parent));
+    const context_ref hold(n);
+    n->reachable = true;
+    n->token = token;
+    detail::attach(n);
+    n->callback.emplace(std::move(token), detail::stop_node::call{n});
+    return context(hold);
+}
+
+std::stop_token stop_token_of(const context& c) {
+    cancel_node* source = detail::source_of(detail::checked(c));
+    if (source == nullptr) return {};
+    auto owned = std::make_unique<std::stop_source>();
+    std::stop_token token = owned->get_token();
+    detail::after_node* a = detail::add_after(
+        c, {.function = owned.get(),
+            .destroy = [](void* p) noexcept { delete static_cast<std::stop_source*>(p); },
+            .call = [](void* p) { static_cast<std::stop_source*>(p)->request_stop(); }});
+    owned.release();
+    detail::release_after(a);
+    return token;
+}
+
 std::exception_ptr cause(const context& c) {
     const void* found = c.value(detail::k_node_key);
     if (found != nullptr) {

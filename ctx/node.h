@@ -126,7 +126,6 @@ struct after_node : rt::cancel_link {
     after_node() { kind = k_after; }
     base::atomic<std::uint32_t> refs{2};    // its handle's, and the list's or the call's
     cancel_node* source = nullptr;          // nullptr: nothing will ever call it
-    bool inline_call = false;               // by who cancels
     base::atomic<bool> stopped{false};
     after_call call;
 };

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <thread>
 #include <vector>
 
@@ -322,6 +323,79 @@ TEST_CASE("X22 a child is dropped while its parent is cancelled") {
                  [&] {
                      if (done) EXPECT(done->try_recv() == recv_status::closed);
                      EXPECT(linked(parent->ctx) == 0);
+                 });
+        }, {.procs = procs});
+        CHECK(v.text() == "");
+    });
+}
+
+TEST_CASE("X23 a context from a stop_token, and a stop_token from a context") {
+    in_run([](verdict& v) {
+        {
+            std::stop_source source;
+            auto [parent, cancel] = with_cancel(background());
+            const context ctx = with_stop_token(parent, source.get_token());
+            const context other = with_stop_token(parent, {});
+            const context child = with_cancel(ctx).ctx;
+            EXPECT(is_open(child));
+            source.request_stop();
+            EXPECT(child.err() == context_errc::canceled);
+            EXPECT(is_open(parent));
+            EXPECT(with_stop_token(parent, source.get_token()).err() == context_errc::canceled);
+            cancel();
+            EXPECT(other.err() == context_errc::canceled);
+            // By its channel alone.
+            std::stop_source later;
+            const auto done = with_stop_token(background(), later.get_token()).done();
+            EXPECT(done.try_recv() == recv_status::empty);
+            later.request_stop();
+            EXPECT(done.try_recv() == recv_status::closed);
+        }
+        {
+            auto [ctx, cancel] = with_cancel(background());
+            const std::stop_token token = stop_token_of(with_value(ctx, k_number, 1));
+            EXPECT(token.stop_possible());
+            int called = 0;
+            const std::stop_callback callback(token, [&, cancel = cancel] {
+                // Everything is cancelled by now, and more of it does no harm.
+                cancel();
+                EXPECT(ctx.err() == context_errc::canceled);
+                ++called;
+            });
+            EXPECT(!token.stop_requested());
+            cancel();
+            EXPECT(token.stop_requested());
+            EXPECT(called == 1);
+            EXPECT(stop_token_of(ctx).stop_requested());
+            EXPECT(!stop_token_of(background()).stop_possible());
+            // Nothing can stop it any more.
+            const std::stop_token alone = stop_token_of(with_cancel(background()).ctx);
+            EXPECT(!alone.stop_possible());
+            auto [short_one, cancel_short] = with_timeout(background(), 1ms);
+            const std::stop_token timed = stop_token_of(short_one);
+            UNTIL(timed.stop_requested());
+        }
+    });
+}
+
+TEST_CASE("X23 a stop is requested while the context of its token is dropped") {
+    on_procs([](int procs) {
+        verdict v;
+        pirn::run([&] {
+            std::optional<std::stop_source> source;
+            std::optional<context> ctx;
+            std::optional<pirn::recv_chan<void>> done;
+            int round = 0;
+            duel(at_full_speed(2000), seed("stop"),
+                 [&] {
+                     source.emplace();
+                     ctx = with_stop_token(background(), source->get_token());
+                     done = std::nullopt;
+                     if (++round % 2 == 0) done = ctx->done();
+                 },
+                 [&] { source->request_stop(); }, [&] { ctx.reset(); },
+                 [&] {
+                     if (done) EXPECT(done->try_recv() == recv_status::closed);
                  });
         }, {.procs = procs});
         CHECK(v.text() == "");

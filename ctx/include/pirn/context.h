@@ -138,6 +138,7 @@ struct after_call {
     void* function = nullptr;
     void (*destroy)(void* function) noexcept = nullptr;
     void (*call)(void* function) = nullptr;
+    // nullptr: it is called by who cancels.
     void (*start)(spawn_record*) = nullptr;
     const void* created_at = nullptr;
 };
@@ -331,6 +332,13 @@ template <class T, class V = T>
 
 // The parent's values alone: never done, without deadline.
 [[nodiscard]] context without_cancel(const context& parent);
+
+// Cancelled when a stop is requested, or with the parent: for what code with std::stop_token calls.
+[[nodiscard]] context with_stop_token(const context& parent, std::stop_token token);
+// Stopped when the context is done: for code that takes a std::stop_token. Its callbacks are called
+// by who cancels, once everything is cancelled. If the context never will be, there is no stop
+// possible.
+[[nodiscard]] std::stop_token stop_token_of(const context& c);
 
 // What cancelled it: what was given to cancel (an error_code comes as std::system_error), else its
 // error as std::system_error. nullptr while it is not done.
