@@ -163,7 +163,8 @@ cancel_link* take_next(cancel_node* n, rt::who& woken) noexcept {
         } else if (l->kind == k_after) {
             return l;
         } else {
-            woken = static_cast<rt::cancel_waiter*>(l)->claim();
+            auto* w = static_cast<rt::cancel_waiter*>(l);
+            woken = w->claim(w);
             // The record may be gone as soon as the lock is free.
             if (woken) return l;
         }

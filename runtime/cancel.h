@@ -10,6 +10,10 @@
 //      who it is. The one that succeeds readies the waiter; the other leaves it alone.
 //   3. Woken, the waiter takes the lock of the one that lost, and its record off if it is still
 //      linked. So neither of them, nor who unlocks in step 1, looks at a frame that is gone.
+//
+// Where the object's wakers decide by its own lock (runtime/sema.h), so does the source, in place
+// of the word, and 1 takes the locks one after the other: a source that comes before the waiter
+// sleeps leaves word.
 #pragma once
 
 #include <cstdint>
@@ -68,12 +72,13 @@ struct cancel_waiter : cancel_link {
     static constexpr std::uint32_t k_cancelled = ~std::uint32_t{0};
 
     // Step 2, for the source, which holds its lock and has unlinked it: whom to ready, if anybody.
-    who claim() noexcept {
+    who (*claim)(cancel_waiter*) noexcept = &claim_word;
+    static who claim_word(cancel_waiter* w) noexcept {
         std::uint32_t undecided = 0;
         // ORD(select-fired): acq_rel; pairs with the other waker's.
-        const bool won = fired.compare_exchange(undecided, k_cancelled, std::memory_order_acq_rel,
-                                                std::memory_order_relaxed);
-        return won ? owner : who();
+        const bool won = w->fired.compare_exchange(
+            undecided, k_cancelled, std::memory_order_acq_rel, std::memory_order_relaxed);
+        return won ? w->owner : who();
     }
     // Before it parks, with the source's lock held.
     void join(cancel_source* s) noexcept {

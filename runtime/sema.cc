@@ -10,7 +10,8 @@
 // A deadline is a timer on the sleeper's frame, armed before the lock is taken, since arming may
 // allocate. Whoever takes the sleeper off its ring, under the lock, decides whether it was woken or
 // has timed out. A timer that comes before the sleeper is parked leaves word; and one that is about
-// to come when the sleeper was woken is waited for before the frame is left.
+// to come when the sleeper was woken is waited for before the frame is left. The same goes for a
+// wait that is cancelled: its record is with the source before the lock is taken.
 //
 // Rejected: one list in each bucket, with all keys mixed (a hundred thousand waiters of one object
 // are then in the way of every other that falls there); a tree of keys as in Go (a bucket has few
@@ -22,6 +23,7 @@
 #include "arch/arch.h"
 #include "runtime/base/cacheline.h"
 #include "runtime/base/check.h"
+#include "runtime/cancel.h"
 #include "runtime/fork.h"
 #include "runtime/lock.h"
 #include "runtime/sched.h"
@@ -110,6 +112,13 @@ bool drop_sleeper(waiter* w) noexcept {
     return true;
 }
 
+// That of one whose wait can be cancelled.
+bool drop_recalled(waiter* w) noexcept {
+    const bool was_linked = drop_sleeper(w);
+    static_cast<sleeper*>(w)->recall->leave();
+    return was_linked;
+}
+
 }  // namespace
 
 void forget_sleepers() {
@@ -145,6 +154,32 @@ struct alarm : timer {
         const who owner = s->owner;
         b.mu.release();
         if (ends) ready(owner);
+    }
+};
+
+// The end of a wait that is cancelled.
+struct recall : cancel_waiter {
+    sleeper* s;
+    bool came_early = false;   // guarded by the bucket's lock
+
+    explicit recall(sleeper* of) : s(of) {
+        claim = &end;
+        s->recall = this;
+        s->drop = &drop_recalled;
+        s->is_select = true;   // so that it is dropped also if it was woken but did not go on
+    }
+    ~recall() { leave(); }
+
+    static who end(cancel_waiter* w) noexcept {
+        auto* self = static_cast<recall*>(w);
+        sleeper* s = self->s;
+        bucket& b = bucket_of(s->key);
+        const lock_guard hold(b.mu);
+        self->came_early = !s->parked;
+        if (!s->parked || s->object == nullptr) return {};
+        remove(b, s);
+        s->token = k_timed_out;
+        return s->owner;
     }
 };
 
@@ -225,6 +260,32 @@ std::uintptr_t sema_park(const void* key, bool (*validate)(void*), void* arg, bo
         return sleep_in(b, self, &s, reason, join);
     if (base::now_ns() >= deadline_ns) return k_timed_out;
     const std::uintptr_t token = sleep_in_until(b, self, &s, reason, deadline_ns, join);
+    return s.token == k_timed_out ? k_timed_out : token;
+}
+
+std::uintptr_t sema_park(const void* key, bool (*validate)(void*), void* arg, bool lifo,
+                         wait_reason reason, std::int64_t since_ns, cancel_source* source) {
+    if (source == nullptr) return sema_park(key, validate, arg, lifo, reason, since_ns);
+    bucket& b = bucket_of(key);
+    parker self;
+    sleeper s;
+    prepare(&s, self, key);
+    s.since_ns = since_ns;
+    recall end(&s);
+    {
+        const lock_guard hold(source->mu);
+        if (source->is_done()) return k_timed_out;
+        end.join(source);
+    }
+    const std::uintptr_t token = sleep_in(b, self, &s, reason, [&] {
+        if (!validate(arg)) return false;
+        if (end.came_early) {
+            s.token = k_timed_out;
+            return false;
+        }
+        add(b, &s, lifo);
+        return true;
+    });
     return s.token == k_timed_out ? k_timed_out : token;
 }
 

@@ -18,6 +18,9 @@
 
 namespace pirn::rt {
 
+struct cancel_source;
+struct cancel_waiter;
+
 inline constexpr std::uintptr_t k_not_parked = ~std::uintptr_t{0};
 inline constexpr std::uintptr_t k_timed_out = k_not_parked - 1;
 
@@ -30,6 +33,9 @@ inline constexpr std::uintptr_t k_timed_out = k_not_parked - 1;
 std::uintptr_t sema_park(const void* key, bool (*validate)(void*), void* arg, bool lifo,
                          wait_reason reason, std::int64_t since_ns = 0,
                          std::int64_t deadline_ns = base::k_never_ns);
+// The same, with k_timed_out when the source is done, which may be null.
+std::uintptr_t sema_park(const void* key, bool (*validate)(void*), void* arg, bool lifo,
+                         wait_reason reason, std::int64_t since_ns, cancel_source* source);
 
 // What sema_wake_one found, told to its function.
 struct sema_wake {
@@ -56,6 +62,7 @@ struct sleeper : waiter {
     std::uint64_t number = 0;       // counts the bucket's arrivals
     // It sleeps, or will before it lets the bucket's lock go: who takes it has to wake it.
     bool parked = false;
+    cancel_waiter* recall = nullptr;   // may end the wait, too
     // Only in the first of its key.
     sleeper* next_key = nullptr;
     sleeper* prev_key = nullptr;

@@ -16,14 +16,15 @@
 // would outlive a run that drops the woken goroutine, and then nobody would ever be woken; a mutex
 // may be a global. Each waiter is woken once for each time it parks, that is the bound.
 //
-// One that gives up at its deadline leaves the queue and the word alone: parked and starving say
-// what may be, and the next unlock finds out.
+// One that gives up, at its deadline or cancelled, leaves the queue and the word alone: parked and
+// starving say what may be, and the next unlock finds out.
 #include <pirn/mutex.h>
 
 #include <cstdint>
 
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
+#include "runtime/cancel.h"
 #include "runtime/owners.h"
 #include "runtime/sema.h"
 #include "sync/destroyed.h"
@@ -65,8 +66,20 @@ bool take_free(word& state) {
     return true;
 }
 
-// False: the deadline has come.
-bool wait_for(word& state, std::int64_t deadline_ns) {
+// When to give up: at a deadline, or when a source is done.
+struct wait_end {
+    std::int64_t deadline_ns = base::k_never_ns;
+    rt::cancel_source* source = nullptr;
+    bool never() const { return deadline_ns == base::k_never_ns && source == nullptr; }
+};
+
+bool announce_wait(void* arg) {
+    auto* waiting = static_cast<wait*>(arg);
+    return announce(waiting->state, waiting->starving);
+}
+
+// False: the end has come.
+bool wait_for(word& state, const wait_end& end) {
     std::int64_t since_ns = 0;
     wait w{.state = state, .starving = false};
     std::uint32_t round = 0;
@@ -80,16 +93,15 @@ bool wait_for(word& state, std::int64_t deadline_ns) {
         const bool again = since_ns != 0;
         if (!again) {
             since_ns = base::now_ns();
-            // Who has a deadline closes no circle.
-            if (rt::watch_owners() && deadline_ns == base::k_never_ns) rt::await_owner(&state);
+            // Who gives up closes no circle.
+            if (rt::watch_owners() && end.never()) rt::await_owner(&state);
         }
-        const std::uintptr_t token = rt::sema_park(
-            &state,
-            [](void* arg) {
-                auto* waiting = static_cast<wait*>(arg);
-                return announce(waiting->state, waiting->starving);
-            },
-            &w, again, rt::wait_reason::mutex_lock, since_ns, deadline_ns);
+        const std::uintptr_t token =
+            end.source != nullptr
+                ? rt::sema_park(&state, announce_wait, &w, again, rt::wait_reason::mutex_lock,
+                                since_ns, end.source)
+                : rt::sema_park(&state, announce_wait, &w, again, rt::wait_reason::mutex_lock,
+                                since_ns, end.deadline_ns);
         if (token == rt::k_timed_out) return false;
         if (token == k_handed_over) {
             if (rt::watch_owners()) rt::become_owner(&state);
@@ -104,9 +116,17 @@ bool wait_for(word& state, std::int64_t deadline_ns) {
 
 }  // namespace
 
-void mutex::lock_slow() { wait_for(state_, base::k_never_ns); }
+void mutex::lock_slow() { wait_for(state_, {}); }
 
-bool mutex::lock_until(std::int64_t deadline_ns) { return wait_for(state_, deadline_ns); }
+bool mutex::lock_until(std::int64_t deadline_ns) {
+    return wait_for(state_, {.deadline_ns = deadline_ns});
+}
+
+std::expected<void, std::error_code> mutex::lock(const cancellation& ctx) {
+    if (const std::error_code why = ctx.err()) return std::unexpected(why);
+    if (try_lock() || wait_for(state_, {.source = ctx.source()})) return {};
+    return std::unexpected(ctx.err());
+}
 
 bool mutex::try_lock_slow() { return take_free(state_); }
 

@@ -6,11 +6,15 @@
 // zero while there are waiters is made under the lock of their bucket, which also takes all of them
 // off their queue: whoever comes to the address afterwards, perhaps to another object, is not
 // mistaken for one of them. After it the word is zero and this object may be gone.
+//
+// One whose wait is cancelled stays in the number, since the word may speak of others by then. It
+// says only whether anybody may wait.
 #include <pirn/wait_group.h>
 
 #include <cstdint>
 
 #include "runtime/base/atomic.h"
+#include "runtime/cancel.h"
 #include "runtime/sema.h"
 
 namespace pirn {
@@ -77,6 +81,7 @@ bool join(void* arg) {
     // ORD(wait-group): acquire; pairs with the releases in add and count_down.
     std::uint64_t old = state->load(std::memory_order_acquire);
     while (counter_of(old) != 0) {
+        if (waiters_of(old) == UINT32_MAX) return true;
         // ORD(wait-group): acquire, as above, for a counter that turns out to be zero.
         if (state->compare_exchange_weak(old, old + 1, std::memory_order_acquire,
                                          std::memory_order_acquire))
@@ -104,6 +109,21 @@ void wait_group::add(int n) {
                                         std::memory_order_relaxed))
             return;
     }
+}
+
+std::expected<void, std::error_code> wait_group::wait(const cancellation& ctx) {
+    if (const std::error_code why = ctx.err()) return std::unexpected(why);
+    if (ctx.source() == nullptr) {
+        wait();
+        return {};
+    }
+    word& state = atomic(state_);
+    // ORD(wait-group): acquire; pairs with the releases in add and count_down.
+    if (counter_of(state.load(std::memory_order_acquire)) == 0) return {};
+    if (rt::sema_park(&state_, join, &state, false, rt::wait_reason::wait_group_wait, 0,
+                      ctx.source()) == rt::k_timed_out)
+        return std::unexpected(ctx.err());
+    return {};
 }
 
 void wait_group::wait() {

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Waits that a context ends: sleeping, and operations on channels.
+// Waits that a context ends: sleeping, operations on channels, mutexes, groups.
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
 #include <thread>
 
 #include <pirn/context.h>
+#include <pirn/mutex.h>
 #include <pirn/time.h>
+#include <pirn/wait_group.h>
 
 #include "ctx/node.h"
+#include "runtime/sema.h"
 #include "test/chan/verdict.h"
 #include "test/ctx/own.h"
 
@@ -188,6 +192,74 @@ TEST_CASE("receiving and sending with a context that stays do what they do witho
     });
 }
 
+TEST_CASE("locking a mutex and waiting for a group end when the context is done") {
+    in_run([](verdict& v) {
+        pirn::mutex m;
+        pirn::wait_group group;
+        m.lock();
+        group.add(1);
+        expect_cancelled(v, [&](const context& c) { return m.lock(c); });
+        expect_cancelled(v, [&](const context& c) { return group.wait(c); });
+        EXPECT(pirn::rt::sema_waiting(&m) == 0);
+        EXPECT(pirn::rt::sema_waiting(&group) == 0);
+        EXPECT(!m.try_lock());
+        m.unlock();
+        auto [ctx, cancel] = with_cancel(background());
+        for (const context& c : {context(ctx), background()}) {
+            EXPECT(m.lock(c).has_value());
+            crowd others;
+            others.go([&] {
+                EXPECT(m.lock(c).has_value());
+                m.unlock();
+                EXPECT(group.wait(c).has_value());
+            });
+            UNTIL(pirn::rt::sema_waiting(&m) == 1);
+            m.unlock();
+            UNTIL(pirn::rt::sema_waiting(&group) == 1);
+            group.done();
+            others.join();
+            EXPECT(group.wait(c).has_value());
+            group.add(1);
+        }
+        EXPECT(!is_waited_for(ctx));
+        group.done();
+    });
+}
+
+TEST_CASE("a mutex that is cancelled for some is locked by the others") {
+    in_run([](verdict& v) {
+        pirn::mutex m;
+        pirn::wait_group group;
+        long guarded = 0;
+        std::atomic<long> locked{0};
+        for (int i = 0; i < 8; ++i) {
+            group.go([&, i] {
+                for (int n = 0; n < at_full_speed(400); ++n) {
+                    auto [ctx, cancel] = with_cancel(background());
+                    group.go([cancel = cancel] { cancel(); });
+                    if (i % 2 == 0 && n % 4 == 0) pirn::yield();
+                    if (i % 4 == 3) {
+                        m.lock();
+                    } else if (!m.lock(ctx)) {
+                        EXPECT(ctx.err() == context_errc::canceled);
+                        continue;
+                    }
+                    ++guarded;
+                    if (n % 16 == 0) pirn::yield();
+                    m.unlock();
+                    ++locked;
+                }
+            });
+        }
+        auto [ctx, cancel] = with_cancel(background());
+        EXPECT(group.wait(ctx).has_value());
+        EXPECT(guarded == locked);
+        EXPECT(locked >= 2 * at_full_speed(400));
+        EXPECT(m.try_lock());
+        m.unlock();
+    });
+}
+
 TEST_CASE("of a value and a cancellation at the same time exactly one is seen") {
     on_procs([](int procs) {
         verdict v;
@@ -248,6 +320,8 @@ TEST_CASE("of the end of a sleep and a cancellation at the same time one is seen
 TEST_CASE("a run ends while goroutines wait with a context; both go on to be usable") {
     auto [ctx, cancel] = with_cancel(background());
     const auto ch = make_chan<int>();
+    pirn::mutex m;
+    m.lock();
     on_procs([&](int procs) {
         pirn::run([&, ctx = ctx] {
             // One that ends with the run, and one that does not.
@@ -256,12 +330,16 @@ TEST_CASE("a run ends while goroutines wait with a context; both go on to be usa
             for (const context* c : std::initializer_list<const context*>{&ctx, &inner, &below}) {
                 pirn::go([&, c] { (void)ch.recv(*c); });
                 pirn::go([c] { (void)pirn::sleep_for(1h, *c); });
+                pirn::go([&, c] { (void)m.lock(*c); });
             }
             UNTIL(receivers_parked(ch) == 3);
+            UNTIL(pirn::rt::sema_waiting(&m) == 3);
             UNTIL(is_waited_for(inner) && is_waited_for(ctx) && is_waited_for(below));
         }, {.procs = procs});
         CHECK(is_idle(ch));
+        CHECK(pirn::rt::sema_waiting(&m) == 0);
     });
+    m.unlock();
     CHECK(!is_waited_for(ctx));
     cancel();
     CHECK(ctx.err() == context_errc::canceled);

@@ -4,7 +4,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <expected>
+#include <system_error>
 
+#include <pirn/cancellation.h>
 #include <pirn/deadline.h>
 #include <pirn/word.h>
 
@@ -47,6 +50,8 @@ class mutex {
         else if (detail::owners_watched.load(std::memory_order_relaxed)) [[unlikely]]
             record_owner();
     }
+    // The same, but only until the context is done; then its error, and the mutex is not locked.
+    std::expected<void, std::error_code> lock(const cancellation& ctx);
     // True: locked. Does not block; fails only while someone holds it.
     bool try_lock() {
         std::uint32_t free = 0;

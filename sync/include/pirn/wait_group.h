@@ -3,10 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <expected>
 #include <functional>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 
+#include <pirn/cancellation.h>
 #include <pirn/runtime.h>
 
 namespace pirn {
@@ -30,6 +33,8 @@ class wait_group {
     void done() { add(-1); }
     // Blocks until the counter is zero.
     void wait();
+    // The same, but only until the context is done; then its error.
+    std::expected<void, std::error_code> wait(const cancellation& ctx);
 
     // Runs f in a goroutine that is counted from now until f has returned (or called goexit) and is
     // destroyed. An exception that leaves f ends the process, before anyone could wait in vain for
