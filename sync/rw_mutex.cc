@@ -7,11 +7,13 @@
 //   drain     the slot's owner waits: it is the first writer in line, whichever that is by the time
 //             the last reader leaves. Only together with writer and with readers.
 //   parked    there may be somebody in line.
-//   readers   how many hold it, in the other bits.
+//   readers   how many hold it, in the other bits; and those in lock_shared who found the slot
+//             taken after they had counted themselves, and are about to take that back.
 //
 // Invariants:
 //   - A reader gets in only while the slot is free, or by an unlock that lets in those in line.
-//   - While a writer holds it (writer without drain) there are no readers.
+//   - While a writer holds it (writer without drain) no reader does, although some may be counted.
+//     So whoever changes the word then adds to it what is to change, and leaves the rest.
 //   - The bits writer and drain are given up under the bucket's lock wherever somebody is in line,
 //     so that who parks and who lets in decide one after the other.
 //
@@ -102,8 +104,9 @@ struct rw_mutex::core {
         }
     }
 
-    // Nobody changes the word meanwhile, but under the same lock: a writer holds it.
+    // The bits change under this lock only: a writer holds it.
     static void writer_leaves(word& state, rt::sema_line& line) {
+        const std::uint32_t old = state.load(std::memory_order_relaxed) & k_bits;
         std::uint32_t next = take_readers(line) * k_reader;
         if (rt::sleeper* s = line.first()) {
             if (next != 0) {
@@ -117,7 +120,7 @@ struct rw_mutex::core {
         }
         if (!line.empty()) next |= k_parked;
         // ORD(rw-mutex): release; pairs with the acquires of both kinds of lock.
-        state.store(next, std::memory_order_release);
+        state.fetch_add(next - old, std::memory_order_release);
     }
 
     static void reader_leaves(word& state, rt::sema_line& line) {
@@ -128,7 +131,7 @@ struct rw_mutex::core {
                                             std::memory_order_relaxed))
                 return;
         }
-        // The last one, with the slot taken: nobody but us changes the word.
+        // The last one, with the slot taken: the bits change under this lock only.
         std::uint32_t next = k_writer;
         if (rt::sleeper* s = first_writer(line))
             line.take(s, k_handed_over);
@@ -137,7 +140,7 @@ struct rw_mutex::core {
         if (!line.empty()) next |= k_parked;
         // ORD(rw-mutex): acq_rel; what all readers did is passed on to who gets it, by the wakeup
         // or by this store. Pairs with the releases of unlock_shared and the acquires of lock.
-        state.exchange(next, std::memory_order_acq_rel);
+        state.fetch_add(next - (old & k_bits) - k_reader, std::memory_order_acq_rel);
     }
 
     // A writer has given up: if it was the last in line, the slot is not waited for any more.
@@ -190,6 +193,23 @@ bool rw_mutex::lock_until(std::int64_t deadline_ns) {
         }
         round = 0;
     }
+}
+
+// Takes the count back that was too early, or keeps it where the slot is free by now.
+void rw_mutex::lock_shared_slow() {
+    // ORD(rw-mutex): acquire; pairs with the release of unlock.
+    std::uint32_t old = state_.load(std::memory_order_acquire);
+    while ((old & k_writer) != 0) {
+        if ((old & k_drain) != 0 && old < 2 * k_reader) {
+            unlock_shared_slow(old);
+            break;
+        }
+        // Relaxed: nothing was read. ORD(rw-mutex): acquire; as above, for a slot that is free.
+        if (state_.compare_exchange_weak(old, old - k_reader, std::memory_order_relaxed,
+                                         std::memory_order_acquire))
+            break;
+    }
+    if ((old & k_writer) != 0) lock_shared_until(detail::k_no_deadline_ns);
 }
 
 bool rw_mutex::lock_shared_until(std::int64_t deadline_ns) {

@@ -30,14 +30,15 @@ constexpr int k_most = 4;
 
 enum class use { lock, lock_until, read, read_until };
 
-// Who takes part; each uses the lock once, and who is the last of all destroys it. Where some have
-// deadlines, one more thread is the clock.
+// Who takes part; each uses the lock once, and who is the last of all destroys it, but where that
+// makes too many orders. Where some have deadlines, one more thread is the clock.
 struct cast {
     const char* name;
     bool rw;
     bool starving;   // all waits are long, so that it is handed over
     int users;
     use does[k_most];
+    bool kept = false;
 };
 
 enum class mistake {
@@ -68,7 +69,8 @@ class play : public model::scenario {
                          who.does[i] == use::read_until;
         now = this;
         model::on_touch = [](const void* word) {
-            model::require(!now->gone_ || word == &detail::owners_watched, "touched when it was gone");
+            const bool is_global = word == &detail::owners_watched;
+            model::require(!now->gone_ || is_global, "touched when it was gone");
         };
     }
 
@@ -86,7 +88,8 @@ class play : public model::scenario {
         } else {
             last = --left_ == 0;
         }
-        if (!last) return;
+        ++done_;
+        if (!last || who_.kept) return;
         enter(use::lock);
         stay(true);
         leave(true);
@@ -94,7 +97,7 @@ class play : public model::scenario {
     }
     std::uint64_t digest() const override {
         auto h = static_cast<std::uint64_t>(left_ | readers_ << 4 | writers_ << 8 | gone_ << 12 |
-                                            rang_ << 13);
+                                            rang_ << 13 | done_ << 16);
         for (int i = 0; i < queued_; ++i) h = model::mix(h, queue_[i]->number + 1);
         for (int i = 0; i < k_most; ++i) {
             h = model::mix(h, sleepers_[i].token);
@@ -104,7 +107,8 @@ class play : public model::scenario {
         return h;
     }
     const char* verdict() override {
-        return gone_ ? nullptr : "lost: somebody sleeps for good";
+        return done_ == who_.users && (gone_ || who_.kept) ? nullptr
+                                                           : "lost: somebody sleeps for good";
     }
 
     // The parking lot.
@@ -236,6 +240,7 @@ class play : public model::scenario {
     const char* frame_[k_most + 1] = {};
     // Between two steps.
     int left_;   // who has not been inside yet
+    int done_ = 0;
     int readers_ = 0, writers_ = 0;
     bool gone_ = false;
     model::mutex lot_;
@@ -312,17 +317,20 @@ constexpr cast k_casts[] = {
     {"mutex: three that starve", false, true, 3, {use::lock, use::lock, use::lock}},
     {"mutex: one has a deadline", false, false, 2, {use::lock, use::lock_until}},
     {"mutex: one of three has a deadline", false, true, 3,
-     {use::lock, use::lock_until, use::lock}},
+     {use::lock, use::lock_until, use::lock}, true},
     {"rw_mutex: a writer and a reader", true, false, 2, {use::lock, use::read}},
-    {"rw_mutex: a writer and two readers", true, false, 3, {use::lock, use::read, use::read}},
+    {"rw_mutex: a writer and two readers", true, false, 3, {use::lock, use::read, use::read},
+     true},
     {"rw_mutex: two writers and a reader", true, false, 3, {use::lock, use::lock, use::read}},
     {"rw_mutex: the same, starving", true, true, 3, {use::lock, use::lock, use::read}},
     {"rw_mutex: a writer with a deadline and a reader", true, false, 2,
      {use::lock_until, use::read}},
-    {"rw_mutex: a writer, one with a deadline, a reader", true, false, 3,
-     {use::lock, use::lock_until, use::read}},
     {"rw_mutex: a reader with a deadline", true, false, 2, {use::lock, use::read_until}},
 };
+
+// Too many orders to see all, but a mistake shows early.
+constexpr cast k_deadline_among_three = {"rw_mutex: a writer, one with a deadline, a reader", true,
+                                         false, 3, {use::lock, use::lock_until, use::read}};
 
 model::result explore(const cast& who, mistake wrong, const char* weakened = nullptr) {
     std::optional<play> one;
@@ -366,7 +374,6 @@ TEST_CASE("locks: what breaks them is found") {
     const cast& mutex_three = k_casts[1];
     const cast& writer_and_two_readers = k_casts[6];
     const cast& two_writers = k_casts[7];
-    const cast& deadline_among_three = k_casts[10];
     CHECK(is_found("no acquire by lock", mutex_three, mistake::none, "lock"));
     CHECK(is_found("no acquire by take", mutex_three, mistake::none, "take"));
     CHECK(is_found("no release by give_free", mutex_three, mistake::none, "give_free"));
@@ -376,6 +383,6 @@ TEST_CASE("locks: what breaks them is found") {
                    "try_lock_shared"));
     CHECK(is_found("no release by writer_leaves", writer_and_two_readers, mistake::none,
                    "writer_leaves"));
-    CHECK(is_found("no release by reader_leaves", deadline_among_three, mistake::none,
+    CHECK(is_found("no release by reader_leaves", k_deadline_among_three, mistake::none,
                    "reader_leaves"));
 }

@@ -41,7 +41,7 @@ class rw_mutex {
                                      std::memory_order_relaxed)) [[unlikely]]
             lock_until(detail::k_no_deadline_ns);
     }
-    // True: locked. Does not block; fails only while it is held, or a writer waits for readers.
+    // True: locked. Does not block; fails only while it is held, or somebody is about to lock it.
     bool try_lock();
     // Blocks for at least d, or until t, at the most. True: locked. Tries at least once. A writer
     // that gives up lets the readers in that it kept out.
@@ -65,8 +65,9 @@ class rw_mutex {
 
     // Blocks while a writer holds it, or waits for readers to leave.
     void lock_shared() {
-        if (!try_lock_shared()) [[unlikely]]
-            lock_shared_until(detail::k_no_deadline_ns);
+        // ORD(rw-mutex): acquire; pairs with the release of unlock.
+        if ((state_.fetch_add(k_reader, std::memory_order_acquire) & k_writer) != 0) [[unlikely]]
+            lock_shared_slow();
     }
     // True: locked. Does not block; fails only while a writer holds it or waits for readers.
     bool try_lock_shared() {
@@ -108,10 +109,12 @@ class rw_mutex {
   private:
     // The word's bits, see rw_mutex.cc; the number of readers is in the others.
     static constexpr std::uint32_t k_writer = 1, k_drain = 2, k_parked = 4, k_reader = 8;
+    static constexpr std::uint32_t k_bits = k_reader - 1;
 
     struct core;   // rw_mutex.cc
 
     bool lock_until(std::int64_t deadline_ns);
+    void lock_shared_slow();
     bool lock_shared_until(std::int64_t deadline_ns);
     void unlock_slow(std::uint32_t old);
     void unlock_shared_slow(std::uint32_t old);

@@ -42,6 +42,10 @@ class word : base::atomic<T> {
         return compare_exchange(expected, desired, success, failure, where);
     }
 
+    T fetch_add(T n, order o, const char* where = __builtin_FUNCTION()) {
+        return touched(atomic::fetch_add(n, o, where));
+    }
+
   private:
     template <class Result>
     Result touched(Result r) const {
