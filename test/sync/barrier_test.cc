@@ -55,7 +55,7 @@ TEST_CASE("Y30 a latch may be destroyed while others are still inside count_down
         pirn::latch* l = nullptr;
         int plain = 0;
         duel(
-            at_full_speed(4000), random,
+            at_full_speed(1000), random,
             [&] {
                 l = ::new (bytes.data()) pirn::latch(1);
                 plain = 0;

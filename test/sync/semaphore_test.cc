@@ -170,7 +170,7 @@ TEST_CASE("Y30 a semaphore may be destroyed while others are still inside releas
         alignas(pirn::semaphore) std::array<unsigned char, sizeof(pirn::semaphore)> bytes;
         pirn::semaphore* s = nullptr;
         duel(
-            at_full_speed(4000), random, [&] { s = ::new (bytes.data()) pirn::semaphore; },
+            at_full_speed(1000), random, [&] { s = ::new (bytes.data()) pirn::semaphore; },
             [&] { s->release(2); },
             [&] {
                 s->acquire(2);
