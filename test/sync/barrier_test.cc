@@ -79,7 +79,7 @@ TEST_CASE("Y30 a latch may be destroyed while others are still inside count_down
 TEST_CASE("a barrier's parties wait for each other in each phase") {
     in_run([](verdict& v) {
         constexpr int k_goroutines = 5, k_parties = k_goroutines + 1;
-        const int phases = at_full_speed(400);
+        const int phases = at_full_speed(200);
         int ended = 0;   // plain: the barrier orders it
         std::array<int, k_parties> done{};
         const auto at_end = [&]() noexcept {

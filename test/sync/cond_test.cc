@@ -96,7 +96,7 @@ TEST_CASE("Y16 those who wait are woken in their order, generation after generat
 TEST_CASE("Y16 a later waiter cannot steal an earlier one's notification") {
     in_run([](verdict& v) {
         // Go's TestCondSignalStealing.
-        for (int round = 0; round < at_full_speed(500); ++round) {
+        for (int round = 0; round < at_full_speed(200); ++round) {
             pirn::mutex m;
             pirn::cond c;
             std::atomic<bool> first_done{false};
@@ -169,7 +169,7 @@ TEST_CASE("Y18 a wait unlocks as it joins the line, and locks before it returns"
             turn = 1 - mine;
             c.notify_one();
         };
-        duel(at_full_speed(4000), random, [] {}, [&] { play(0); }, [&] { play(1); }, [] {});
+        duel(at_full_speed(1000), random, [] {}, [&] { play(0); }, [&] { play(1); }, [] {});
         // With threads, without a lock that is ours.
         std::mutex theirs;
         turn = 0;
@@ -327,7 +327,7 @@ TEST_CASE("std::condition_variable_any works with our locks") {
 TEST_CASE("a cond may be destroyed when all have been notified") {
     in_run([](verdict& v) {
         alignas(pirn::cond) std::array<unsigned char, sizeof(pirn::cond)> bytes;
-        for (int round = 0; round < at_full_speed(1000); ++round) {
+        for (int round = 0; round < at_full_speed(300); ++round) {
             pirn::mutex m;
             auto* c = ::new (bytes.data()) pirn::cond;
             int in = 0;
