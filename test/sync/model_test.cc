@@ -303,9 +303,13 @@ void sema_visit(const void* key, void (*visit)(sema_line&, void*), void* arg) {
     sema_line line(key);
     now->visit([&] { visit(line, arg); });
 }
-sleeper* sema_line::first() const { return now->first(); }
+// A scenario has one object, so that the key says nothing.
+sleeper* sema_line::first() const { return key_ != nullptr ? now->first() : nullptr; }
 sleeper* sema_line::next(const sleeper* s) const { return now->next(s); }
-void sema_line::take(sleeper* s, std::uintptr_t token) { now->take(s, token); }
+void sema_line::take(sleeper* s, std::uintptr_t token) {
+    now->take(s, token);
+    taken_ = last_taken_ = s;
+}
 
 }  // namespace pirn::rt
 
