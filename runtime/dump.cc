@@ -12,6 +12,7 @@
 #include <pirn/debug.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/report.h"
 #include "runtime/scan.h"
 #include "runtime/sched.h"
 #include "runtime/self.h"
@@ -203,6 +204,14 @@ void dump_all(int fd) {
     scan scanning;
     dump_arg a{fd, own, &scanning};
     stack::for_each_block(dump_block, &a);
+}
+
+[[gnu::noinline]] void print_caller(int fd, int skip) {
+    m* mp = self();
+    const g* own = mp != nullptr ? mp->cur() : nullptr;
+    if (own != nullptr) print_goroutine_header(fd, own, "running");
+    print_own_frames(fd, skip + 1);
+    if (own != nullptr) print_created_by(fd, own);
 }
 
 }  // namespace pirn::rt

@@ -48,6 +48,7 @@
 #include "runtime/symbol.h"
 #include "runtime/unwind.h"
 #include "runtime/waiter.h"
+#include "runtime/where.h"
 #include "stack/segment.h"
 
 namespace pirn::rt {
@@ -60,6 +61,8 @@ base::atomic<sched*> started{nullptr};
 // The run that can be had, and how many threads hold on to it.
 base::atomic<sched*> current{nullptr};
 base::atomic<std::uint32_t> holders{0};
+// How many have begun.
+base::atomic<std::uint64_t> runs{0};
 
 [[noreturn]] void report_too_many(int max_threads) {
     base::report("runtime: program exceeds %d-thread limit\n", max_threads);
@@ -380,6 +383,7 @@ void vacate() {
 sched* open_run(const options& o) {
     auto* s = base::make<sched>();
     s->opts = o;
+    runs.fetch_add(1, std::memory_order_relaxed);  // they begin one after the other
     s->coarse_ns.store(base::now_ns(), std::memory_order_relaxed);
     const int procs = o.procs > 0 ? o.procs : default_procs();
     s->procs.store(static_cast<std::uint32_t>(procs < int{k_max_procs} ? procs : int{k_max_procs}),
@@ -424,6 +428,8 @@ sched_ref::~sched_ref() {
     // ORD(current-run): release; what was done with the run comes before its end.
     holders.fetch_sub(1, std::memory_order_release);
 }
+
+std::uint64_t run_number() { return runs.load(std::memory_order_relaxed); }
 
 bool run_exists() {
     // ORD(occupied): acquire; pairs with the release in vacate.

@@ -12,6 +12,7 @@ enum class lock_rank : std::uint8_t {
     run,        // start and end of a run: held while threads are made
     context,    // a context: waits link with it, then with what they wait on; arms timers
     fd,         // one io::fd's direction; its holder arms timers and the poller
+    tasks,      // the end of a worker pool's list where tasks are taken
     hchan,      // a channel; select takes several in the order of their addresses
     sema,       // a bucket of sema's table
     timers,     // one P's timer heap
