@@ -4,8 +4,12 @@
 
 #include <pirn/barrier.h>
 #include <pirn/cond.h>
+#include <pirn/error_group.h>
+#include <pirn/future.h>
+#include <pirn/goroutine_scope.h>
 #include <pirn/latch.h>
 #include <pirn/mutex.h>
+#include <pirn/once.h>
 #include <pirn/recursive_mutex.h>
 #include <pirn/rw_mutex.h>
 #include <pirn/semaphore.h>
