@@ -10,7 +10,10 @@
 #include <pirn/latch.h>
 #include <pirn/mutex.h>
 #include <pirn/once.h>
+#include <pirn/pool.h>
 #include <pirn/recursive_mutex.h>
 #include <pirn/rw_mutex.h>
 #include <pirn/semaphore.h>
+#include <pirn/sync_map.h>
 #include <pirn/wait_group.h>
+#include <pirn/worker_pool.h>
