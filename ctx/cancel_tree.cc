@@ -524,11 +524,12 @@ bool is_observed(cancel_node* n) noexcept {
 // A node that is waited for, and may be cancelled yet, gets a reference of its own, and another one
 // for the caller. False: it is not, or may not be.
 bool keep(cancel_node* n) noexcept {
+    if (n->is_done()) return false;
     auto* d = n->what() == node_kind::deadline ? static_cast<deadline_node*>(n) : nullptr;
     bool missed = false;
     {
         const lock_guard hold(n->mu);
-        if (n->is_done() || !is_observed(n)) return false;
+        if (!is_observed(n)) return false;
         const bool by_token = n->what() == node_kind::stop &&
                               static_cast<stop_node*>(n)->token.stop_possible();
         if (n->up == nullptr && !by_token && (d == nullptr || !(d->armed || d->missed)))
@@ -560,7 +561,8 @@ bool keep(cancel_node* n) noexcept {
 
 // What only the last one may touch. True: the memory is the timer's function's.
 bool empty_out(cancel_node* n) noexcept {
-    detach(n);
+    // One that is done has left the list before its last reference went.
+    if (!n->is_done()) detach(n);
     while (cancel_link* l = n->listeners) {
         if (l->kind == cancel_link::k_waiter) {
             static_cast<rt::cancel_waiter*>(l)->forsake();

@@ -47,13 +47,20 @@ Node* make_below(context_node* parent, A&&... args) {
     return n;
 }
 
-cancel_node* new_cancel(const context& parent) {
-    context_node* p = checked_parent(parent);
-    auto* n = make_below<cancel_node>(p);
-    const context_ref hold(n);
+// A new node's two references: that of its context, and that of its cancel function.
+struct pair_of_refs {
+    explicit pair_of_refs(cancel_node* n) : ctx(n), cancel(n) {
+        // Relaxed: nobody else knows it yet.
+        n->refs.store(2, std::memory_order_relaxed);
+    }
+    context_ref ctx, cancel;
+};
+
+pair_of_refs new_cancel(const context& parent) {
+    auto* n = make_below<cancel_node>(checked_parent(parent));
+    pair_of_refs refs(n);
     attach(n);
-    retain_context(n);
-    return n;
+    return refs;
 }
 
 std::optional<clock::time_point> deadline_of(const context_node* n) {
@@ -274,17 +281,13 @@ std::string context::to_string() const {
 }
 
 cancelable with_cancel(const context& parent) {
-    cancel_node* n = detail::new_cancel(parent);
-    context_ref first(n);
-    context_ref second(first);
-    return {context(std::move(first)), cancel_func(std::move(second))};
+    detail::pair_of_refs refs = detail::new_cancel(parent);
+    return {context(std::move(refs.ctx)), cancel_func(std::move(refs.cancel))};
 }
 
 cancelable_cause with_cancel_cause(const context& parent) {
-    cancel_node* n = detail::new_cancel(parent);
-    context_ref first(n);
-    context_ref second(first);
-    return {context(std::move(first)), cancel_cause_func(std::move(second))};
+    detail::pair_of_refs refs = detail::new_cancel(parent);
+    return {context(std::move(refs.ctx)), cancel_cause_func(std::move(refs.cancel))};
 }
 
 cancelable with_deadline(const context& parent, clock::time_point deadline) {
@@ -305,7 +308,7 @@ cancelable with_deadline_cause(const context& parent, clock::time_point deadline
     // The earlier one cancels this, too.
     if (inherited && *inherited < deadline) return with_cancel(parent);
     auto* n = detail::make_below<detail::deadline_node>(p);
-    context_ref first(n);
+    detail::pair_of_refs refs(n);
     n->deadline_ns = detail::steady_ns(deadline);
     n->timeout_cause = std::move(cause);
     detail::attach(n);
@@ -313,8 +316,7 @@ cancelable with_deadline_cause(const context& parent, clock::time_point deadline
         detail::cancel_tree(n, context_errc::deadline_exceeded, n->timeout_cause);
     else if (n->deadline_ns != base::k_never_ns)
         detail::start_timer(n);
-    context_ref second(first);
-    return {context(std::move(first)), cancel_func(std::move(second))};
+    return {context(std::move(refs.ctx)), cancel_func(std::move(refs.cancel))};
 }
 
 context without_cancel(const context& parent) {
