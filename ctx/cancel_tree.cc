@@ -172,8 +172,9 @@ cancel_link* take_next(cancel_node* n, rt::who& woken) noexcept {
     return nullptr;
 }
 
-// Steps 3 and 4, for a node that this call has marked.
-void descend(cancel_node* root, std::uint32_t why, leftovers& rest) noexcept {
+// Steps 3 and 4, for a node that this call has marked. `may_wait`: for those below that somebody
+// else is at.
+void descend(cancel_node* root, std::uint32_t why, leftovers& rest, bool may_wait) noexcept {
     const std::exception_ptr& cause = root->cause;
     cancel_node* n = root;
     for (;;) {
@@ -198,7 +199,7 @@ void descend(cancel_node* root, std::uint32_t why, leftovers& rest) noexcept {
             child_of(l)->cancel_link::next = n;
             n = child_of(l);
         } else {
-            wait_complete(child_of(l));
+            if (may_wait) wait_complete(child_of(l));
             // Its place in a list of leftovers is in use by who cancelled it.
             release_context(child_of(l));
         }
@@ -247,7 +248,7 @@ void cancel_tree(cancel_node* n, context_errc why, std::exception_ptr cause) noe
         return;
     }
     leftovers rest;
-    if (!is_complete(n)) descend(n, code, rest);
+    if (!is_complete(n)) descend(n, code, rest, true);
     detach(n);
     finish(rest);
     if (n->keeps_itself) let_go(n);
@@ -498,13 +499,41 @@ void foreign_node::leave_slot() noexcept {
 
 // std::stop_token.
 
+namespace {
+
+// What is left after a stop, with the reference of who was told.
+struct stop_rest {
+    stop_node* n;
+    leftovers rest;
+    bool marked;
+    void operator()() noexcept {
+        finish(rest);
+        if (marked && n->keeps_itself) let_go(n);
+        release_context(n);
+    }
+};
+
+}  // namespace
+
+// Called by who requests the stop, in the midst of it. A std::stop_callback knows its caller by his
+// thread, so that a goroutine must not park here, nor end the node after it has: what may do so is
+// left to another goroutine.
 void stop_node::call::operator()() const noexcept {
     // ORD(stop-token): seq_cst; the token says so before the count is read. Pairs with keep.
     base::fence(std::memory_order_seq_cst);
     // While this is called the node is not freed: that waits for it.
     if (!try_retain(n)) return;
-    cancel_tree(n, context_errc::canceled, nullptr);
-    release_context(n);
+    constexpr auto k_why = static_cast<std::uint32_t>(context_errc::canceled);
+    stop_rest left{.n = n, .rest = {}, .marked = mark(n, k_why, nullptr)};
+    if (left.marked) {
+        if (!is_complete(n)) descend(n, k_why, left.rest, false);
+        detach(n);
+    }
+    try {
+        pirn::go({.name = "context"}, left);
+    } catch (...) {
+        left();   // no run time runs: a thread stays what it is
+    }
 }
 
 // The end of nodes.
