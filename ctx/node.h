@@ -146,6 +146,18 @@ inline const foreign_node* as_foreign(const context_node* n) noexcept {
     return static_cast<const foreign_node*>(n);
 }
 
+// Takes a reference if there still is one.
+inline bool try_retain(context_node* n) noexcept {
+    std::uint32_t refs = n->refs.load(std::memory_order_relaxed);
+    while (refs != 0) {
+        // Relaxed: what the node holds was published with the lock of who finds it here.
+        if (n->refs.compare_exchange_weak(refs, refs + 1, std::memory_order_relaxed,
+                                          std::memory_order_relaxed))
+            return true;
+    }
+    return false;
+}
+
 const void* find_value(const context_node* n, const context_key_base& key);
 
 // The tree, of cancel_tree.cc.

@@ -28,6 +28,7 @@ PROMISED = {
     "runtime": ["runtime.h", "sleep.h", "io.h", "debug.h"],
     "chan": ["chan.h", "select.h"],
     "sync": ["sync.h"],
+    "ctx": ["context.h"],
     "net": ["net.h", "pirn.h"],
 }
 # The compilers, and the module of each for stacks that grow.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pirn/chan.h>
+#include <pirn/context.h>
 #include <pirn/coro.h>
 #include <pirn/debug.h>
 #include <pirn/io.h>
