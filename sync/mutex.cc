@@ -24,7 +24,6 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
-#include "runtime/cancel.h"
 #include "runtime/owners.h"
 #include "runtime/sema.h"
 #include "sync/destroyed.h"

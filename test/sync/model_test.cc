@@ -272,6 +272,10 @@ namespace pirn::sync {
 void check_nobody_waits(const void*, const char*) {}
 }  // namespace pirn::sync
 
+namespace pirn {
+std::error_code cancellation::err() const noexcept { return {}; }
+}  // namespace pirn
+
 namespace pirn::rt {
 
 void await_owner(const void*) {}
@@ -282,6 +286,12 @@ bool sema_spin(std::uint32_t) { return false; }
 std::uintptr_t sema_park(const void*, bool (*validate)(void*), void* arg, bool lifo, wait_reason,
                          std::int64_t since_ns, std::int64_t deadline_ns) {
     return now->park(validate, arg, lifo, since_ns, deadline_ns);
+}
+
+// No scenario cancels.
+std::uintptr_t sema_park(const void*, bool (*)(void*), void*, bool, wait_reason, std::int64_t,
+                         cancel_source*) {
+    std::abort();
 }
 
 bool sema_wake_one(const void*, std::uintptr_t (*decide)(const sema_wake&, void*), void* arg) {
