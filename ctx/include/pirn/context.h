@@ -26,6 +26,7 @@
 
 #include <pirn/cancellation.h>
 #include <pirn/chan.h>
+#include <pirn/error_group.h>
 #include <pirn/runtime.h>
 #include <pirn/sleep.h>
 
@@ -404,6 +405,29 @@ template <class F>
             .created_at = __builtin_return_address(0)});
     owned.release();
     return stop_func(c.ref(), a);
+}
+
+// An error_group that cancels a context: at its first failure, with that as the cause, and when wait
+// has seen all parts end.
+class cancelling_error_group : public error_group {
+  public:
+    explicit cancelling_error_group(cancel_cause_func cancel)
+        : error_group([cancel = std::move(cancel)](std::error_code e, const std::exception_ptr& t) {
+              if (t != nullptr)
+                  cancel(t);
+              else
+                  cancel(e);
+          }) {}
+};
+
+// auto [group, ctx] = with_context(parent);
+struct [[nodiscard]] error_group_with_context {
+    cancelling_error_group group;
+    context ctx;
+};
+inline error_group_with_context with_context(const context& parent) {
+    cancelable_cause made = with_cancel_cause(parent);
+    return {.group = cancelling_error_group(std::move(made.cancel)), .ctx = std::move(made.ctx)};
 }
 
 }  // namespace pirn
