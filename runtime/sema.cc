@@ -244,28 +244,10 @@ void prepare(sleeper* s, const parker& self, const void* key) {
 
 }  // namespace
 
-std::uintptr_t sema_park(const void* key, bool (*validate)(void*), void* arg, bool lifo,
-                         wait_reason reason, std::int64_t since_ns, std::int64_t deadline_ns) {
-    bucket& b = bucket_of(key);
-    parker self;
-    sleeper s;
-    prepare(&s, self, key);
-    s.since_ns = since_ns;
-    const auto join = [&] {
-        if (!validate(arg)) return false;
-        add(b, &s, lifo);
-        return true;
-    };
-    if (deadline_ns == base::k_never_ns) [[likely]]
-        return sleep_in(b, self, &s, reason, join);
-    if (base::now_ns() >= deadline_ns) return k_timed_out;
-    const std::uintptr_t token = sleep_in_until(b, self, &s, reason, deadline_ns, join);
-    return s.token == k_timed_out ? k_timed_out : token;
-}
+namespace {
 
-std::uintptr_t sema_park(const void* key, bool (*validate)(void*), void* arg, bool lifo,
-                         wait_reason reason, std::int64_t since_ns, cancel_source* source) {
-    if (source == nullptr) return sema_park(key, validate, arg, lifo, reason, since_ns);
+std::uintptr_t park_recalled(const void* key, bool (*validate)(void*), void* arg, bool lifo,
+                             wait_reason reason, std::int64_t since_ns, cancel_source* source) {
     bucket& b = bucket_of(key);
     parker self;
     sleeper s;
@@ -289,6 +271,30 @@ std::uintptr_t sema_park(const void* key, bool (*validate)(void*), void* arg, bo
     return s.token == k_timed_out ? k_timed_out : token;
 }
 
+}  // namespace
+
+std::uintptr_t sema_park(const void* key, bool (*validate)(void*), void* arg, bool lifo,
+                         wait_reason reason, std::int64_t since_ns,
+                         const detail::wait_end& end) {
+    if (end.source != nullptr) [[unlikely]]
+        return park_recalled(key, validate, arg, lifo, reason, since_ns, end.source);
+    bucket& b = bucket_of(key);
+    parker self;
+    sleeper s;
+    prepare(&s, self, key);
+    s.since_ns = since_ns;
+    const auto join = [&] {
+        if (!validate(arg)) return false;
+        add(b, &s, lifo);
+        return true;
+    };
+    if (end.never()) [[likely]]
+        return sleep_in(b, self, &s, reason, join);
+    if (base::now_ns() >= end.deadline_ns) return k_timed_out;
+    const std::uintptr_t token = sleep_in_until(b, self, &s, reason, end.deadline_ns, join);
+    return s.token == k_timed_out ? k_timed_out : token;
+}
+
 sema_place::sema_place(const void* key, void (*mark)(void*), void* arg) {
     prepare(&s_, self_, key);
     bucket& b = bucket_of(key);
@@ -299,13 +305,30 @@ sema_place::sema_place(const void* key, void (*mark)(void*), void* arg) {
 
 sema_place::~sema_place() { drop_sleeper(&s_); }
 
-std::uintptr_t sema_place::sleep(wait_reason reason, std::int64_t deadline_ns) {
+std::uintptr_t sema_place::sleep(wait_reason reason, const detail::wait_end& end) {
     bucket& b = bucket_of(s_.key);
     const auto join = [&] { return s_.object != nullptr; };
-    if (deadline_ns == base::k_never_ns)
+    if (end.source != nullptr) {
+        recall call(&s_);
+        {
+            const lock_guard hold(end.source->mu);
+            if (end.source->is_done())
+                call.came_early = true;
+            else
+                call.join(end.source);
+        }
+        sleep_in(b, self_, &s_, reason, [&] {
+            if (!join()) return false;
+            if (!call.came_early) return true;
+            remove(b, &s_);
+            s_.token = k_timed_out;
+            return false;
+        });
+    } else if (end.never()) {
         sleep_in(b, self_, &s_, reason, join);
-    else
-        sleep_in_until(b, self_, &s_, reason, deadline_ns, join);
+    } else {
+        sleep_in_until(b, self_, &s_, reason, end.deadline_ns, join);
+    }
     return s_.token;
 }
 

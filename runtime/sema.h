@@ -12,13 +12,14 @@
 #include <cstdint>
 #include <type_traits>
 
+#include <pirn/cancellation.h>
+
 #include "runtime/base/clock.h"
 #include "runtime/park.h"
 #include "runtime/waiter.h"
 
 namespace pirn::rt {
 
-struct cancel_source;
 struct cancel_waiter;
 
 inline constexpr std::uintptr_t k_not_parked = ~std::uintptr_t{0};
@@ -28,14 +29,11 @@ inline constexpr std::uintptr_t k_timed_out = k_not_parked - 1;
 // false when there is no reason to sleep any more. `lifo` queues at the front (a waiter that was
 // woken and lost). `since_ns` is the caller's note for its waker, see sema_wake. Returns the token
 // that the waker gave, or k_not_parked when validate said no, or k_timed_out: the caller has left
-// the queue at `deadline_ns` (base::now_ns's clock), and the object's word may speak of a waiter
-// that is gone.
+// the queue at the deadline or because the source is done, and the object's word may speak of a
+// waiter that is gone.
 std::uintptr_t sema_park(const void* key, bool (*validate)(void*), void* arg, bool lifo,
                          wait_reason reason, std::int64_t since_ns = 0,
-                         std::int64_t deadline_ns = base::k_never_ns);
-// The same, with k_timed_out when the source is done, which may be null.
-std::uintptr_t sema_park(const void* key, bool (*validate)(void*), void* arg, bool lifo,
-                         wait_reason reason, std::int64_t since_ns, cancel_source* source);
+                         const detail::wait_end& end = {});
 
 // What sema_wake_one found, told to its function.
 struct sema_wake {
@@ -109,7 +107,7 @@ class sema_place {
 
     // Blocks until the place is taken, returns at once if it has been: the waker's token, or
     // k_timed_out. To be called once at the most.
-    std::uintptr_t sleep(wait_reason reason, std::int64_t deadline_ns = base::k_never_ns);
+    std::uintptr_t sleep(wait_reason reason, const detail::wait_end& end = {});
 
   private:
     parker self_;

@@ -62,12 +62,12 @@ void barrier_core::complete(std::uint32_t phase) {
     });
 }
 
-void barrier_core::wait(std::uint32_t phase) {
+bool barrier_core::wait(std::uint32_t phase, const wait_end& end) {
     waiting w{state_, phase};
-    if (w.is_over()) return;
-    rt::sema_park(
-        &state_, [](void* arg) { return !static_cast<waiting*>(arg)->is_over(); }, &w, false,
-        rt::wait_reason::wait_group_wait);
+    if (w.is_over()) return true;
+    const auto still_waits = [](void* arg) { return !static_cast<waiting*>(arg)->is_over(); };
+    return rt::sema_park(&state_, still_waits, &w, false, rt::wait_reason::wait_group_wait, 0,
+                         end) != rt::k_timed_out;
 }
 
 }  // namespace pirn::detail

@@ -12,7 +12,7 @@
 
 namespace pirn {
 
-bool cond::park(void (*unlock)(void*), void* arg, std::int64_t deadline_ns) {
+bool cond::park(void (*unlock)(void*), void* arg, const detail::wait_end& end) {
     rt::sema_place place(
         &waited_for_,
         [](void* word) {
@@ -24,7 +24,7 @@ bool cond::park(void (*unlock)(void*), void* arg, std::int64_t deadline_ns) {
         const rt::no_preemption until_it_sleeps;
         unlock(arg);
     }
-    return place.sleep(rt::wait_reason::cond_wait, deadline_ns) != rt::k_timed_out;
+    return place.sleep(rt::wait_reason::cond_wait, end) != rt::k_timed_out;
 }
 
 void cond::notify_slow(bool all) {

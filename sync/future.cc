@@ -29,11 +29,11 @@ bool announce(void* arg) {
 
 }  // namespace
 
-bool future_core::wait(std::int64_t deadline_ns) {
+bool future_core::wait(const wait_end& end) {
     // ORD(future): acquire; pairs with the addition in complete.
     if ((state.load(std::memory_order_acquire) & k_ready) != 0) return true;
-    return rt::sema_park(&state, announce, this, false, rt::wait_reason::semaphore, 0,
-                         deadline_ns) != rt::k_timed_out;
+    return rt::sema_park(&state, announce, this, false, rt::wait_reason::semaphore, 0, end) !=
+           rt::k_timed_out;
 }
 
 void future_core::complete() noexcept {

@@ -64,9 +64,9 @@ void latch::count_down(std::ptrdiff_t n) {
     if (negative) throw_negative();
 }
 
-void latch::wait() {
-    if (!try_wait())
-        rt::sema_park(&state_, core::join, &state_, false, rt::wait_reason::wait_group_wait);
+bool latch::wait_until(const detail::wait_end& end) {
+    return try_wait() || rt::sema_park(&state_, core::join, &state_, false,
+                                       rt::wait_reason::wait_group_wait, 0, end) != rt::k_timed_out;
 }
 
 void latch::destroy_slow() const { sync::check_nobody_waits(&state_, "latch"); }

@@ -65,20 +65,13 @@ bool take_free(word& state) {
     return true;
 }
 
-// When to give up: at a deadline, or when a source is done.
-struct wait_end {
-    std::int64_t deadline_ns = base::k_never_ns;
-    rt::cancel_source* source = nullptr;
-    bool never() const { return deadline_ns == base::k_never_ns && source == nullptr; }
-};
-
 bool announce_wait(void* arg) {
     auto* waiting = static_cast<wait*>(arg);
     return announce(waiting->state, waiting->starving);
 }
 
 // False: the end has come.
-bool wait_for(word& state, const wait_end& end) {
+bool wait_for(word& state, const detail::wait_end& end) {
     std::int64_t since_ns = 0;
     wait w{.state = state, .starving = false};
     std::uint32_t round = 0;
@@ -95,12 +88,8 @@ bool wait_for(word& state, const wait_end& end) {
             // Who gives up closes no circle.
             if (rt::watch_owners() && end.never()) rt::await_owner(&state);
         }
-        const std::uintptr_t token =
-            end.source != nullptr
-                ? rt::sema_park(&state, announce_wait, &w, again, rt::wait_reason::mutex_lock,
-                                since_ns, end.source)
-                : rt::sema_park(&state, announce_wait, &w, again, rt::wait_reason::mutex_lock,
-                                since_ns, end.deadline_ns);
+        const std::uintptr_t token = rt::sema_park(&state, announce_wait, &w, again,
+                                                   rt::wait_reason::mutex_lock, since_ns, end);
         if (token == rt::k_timed_out) return false;
         if (token == k_handed_over) {
             if (rt::watch_owners()) rt::become_owner(&state);
@@ -117,15 +106,7 @@ bool wait_for(word& state, const wait_end& end) {
 
 void mutex::lock_slow() { wait_for(state_, {}); }
 
-bool mutex::lock_until(std::int64_t deadline_ns) {
-    return wait_for(state_, {.deadline_ns = deadline_ns});
-}
-
-std::expected<void, std::error_code> mutex::lock(const cancellation& ctx) {
-    if (const std::error_code why = ctx.err()) return std::unexpected(why);
-    if (try_lock() || wait_for(state_, {.source = ctx.source()})) return {};
-    return std::unexpected(ctx.err());
-}
+bool mutex::lock_until(const detail::wait_end& end) { return wait_for(state_, end); }
 
 bool mutex::try_lock_slow() { return take_free(state_); }
 

@@ -169,7 +169,7 @@ bool rw_mutex::try_lock() {
     return false;
 }
 
-bool rw_mutex::lock_until(std::int64_t deadline_ns) {
+bool rw_mutex::lock_until(const detail::wait_end& end) {
     std::int64_t since_ns = 0;
     for (std::uint32_t round = 0;;) {
         if (try_lock()) return true;
@@ -183,7 +183,7 @@ bool rw_mutex::lock_until(std::int64_t deadline_ns) {
         if (!again) since_ns = base::now_ns();
         const std::uintptr_t token =
             rt::sema_park(&state_, core::writer_joins, &state_, again,
-                          rt::wait_reason::rw_mutex_lock, since_ns, deadline_ns);
+                          rt::wait_reason::rw_mutex_lock, since_ns, end);
         if (token == k_handed_over) return true;
         if (token == rt::k_timed_out) {
             rt::sema_visit(&state_, [this](rt::sema_line& line) {
@@ -209,10 +209,10 @@ void rw_mutex::lock_shared_slow() {
                                          std::memory_order_acquire))
             break;
     }
-    if ((old & k_writer) != 0) lock_shared_until(detail::k_no_deadline_ns);
+    if ((old & k_writer) != 0) lock_shared_until({});
 }
 
-bool rw_mutex::lock_shared_until(std::int64_t deadline_ns) {
+bool rw_mutex::lock_shared_until(const detail::wait_end& end) {
     for (std::uint32_t round = 0;;) {
         if (try_lock_shared()) return true;
         if ((state_.load(std::memory_order_relaxed) & k_drain) == 0 && rt::sema_spin(round)) {
@@ -221,7 +221,7 @@ bool rw_mutex::lock_shared_until(std::int64_t deadline_ns) {
         }
         const std::uintptr_t token =
             rt::sema_park(&state_, core::reader_joins, &state_, false,
-                          rt::wait_reason::rw_mutex_lock, k_is_reader, deadline_ns);
+                          rt::wait_reason::rw_mutex_lock, k_is_reader, end);
         if (token == k_handed_over) return true;
         if (token == rt::k_timed_out) return false;
     }

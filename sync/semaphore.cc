@@ -55,10 +55,10 @@ struct semaphore::core {
 
 void semaphore::throw_negative() { throw panic("sync: negative semaphore"); }
 
-bool semaphore::acquire_until(std::int64_t k, std::int64_t deadline_ns) {
+bool semaphore::acquire_until(std::int64_t k, const detail::wait_end& end) {
     core c{*this, k};
     const std::uintptr_t token = rt::sema_park(&state_, core::join, &c, false,
-                                               rt::wait_reason::semaphore, k, deadline_ns);
+                                               rt::wait_reason::semaphore, k, end);
     if (token != rt::k_timed_out) return true;
     rt::sema_visit(&state_, [this](rt::sema_line& line) {
         if ((state_.load(std::memory_order_relaxed) & k_waited_for) != 0)

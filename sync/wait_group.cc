@@ -121,7 +121,7 @@ std::expected<void, std::error_code> wait_group::wait(const cancellation& ctx) {
     // ORD(wait-group): acquire; pairs with the releases in add and count_down.
     if (counter_of(state.load(std::memory_order_acquire)) == 0) return {};
     if (rt::sema_park(&state_, join, &state, false, rt::wait_reason::wait_group_wait, 0,
-                      ctx.source()) == rt::k_timed_out)
+                      ctx) == rt::k_timed_out)
         return std::unexpected(ctx.err());
     return {};
 }

@@ -284,14 +284,8 @@ void end_ownership(const void*) {}
 bool sema_spin(std::uint32_t) { return false; }
 
 std::uintptr_t sema_park(const void*, bool (*validate)(void*), void* arg, bool lifo, wait_reason,
-                         std::int64_t since_ns, std::int64_t deadline_ns) {
-    return now->park(validate, arg, lifo, since_ns, deadline_ns);
-}
-
-// No scenario cancels.
-std::uintptr_t sema_park(const void*, bool (*)(void*), void*, bool, wait_reason, std::int64_t,
-                         cancel_source*) {
-    std::abort();
+                         std::int64_t since_ns, const detail::wait_end& end) {
+    return now->park(validate, arg, lifo, since_ns, end.deadline_ns);
 }
 
 bool sema_wake_one(const void*, std::uintptr_t (*decide)(const sema_wake&, void*), void* arg) {

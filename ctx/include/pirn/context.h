@@ -407,14 +407,14 @@ template <class F>
     return stop_func(c.ref(), a);
 }
 
-// An error_group that cancels a context: at its first failure, with that as the cause, and when wait
-// has seen all parts end.
+// An error_group that cancels a context: at its first failure, with that as the cause, and when
+// wait has seen all parts end.
 class cancelling_error_group : public error_group {
   public:
     explicit cancelling_error_group(cancel_cause_func cancel)
-        : error_group([cancel = std::move(cancel)](std::error_code e, const std::exception_ptr& t) {
-              if (t != nullptr)
-                  cancel(t);
+        : error_group([=](std::error_code e, const std::exception_ptr& thrown) {
+              if (thrown != nullptr)
+                  cancel(thrown);
               else
                   cancel(e);
           }) {}

@@ -2,6 +2,8 @@
 // What may end a wait early: what a context converts to, and the errors that such a wait returns.
 #pragma once
 
+#include <cstdint>
+#include <expected>
 #include <system_error>
 #include <type_traits>
 
@@ -52,6 +54,29 @@ class [[gnu::visibility("default")]] cancellation {
     rt::cancel_source* source_ = nullptr;
     void (*end_)(rt::cancel_source*) = nullptr;
 };
+
+namespace detail {
+
+// What may end a wait before its time: a deadline, or a source that is done.
+struct wait_end {
+    std::int64_t deadline_ns = INT64_MAX;    // of the library's clock; this is never
+    rt::cancel_source* source = nullptr;
+
+    constexpr wait_end() noexcept = default;
+    constexpr wait_end(std::int64_t ns) noexcept : deadline_ns(ns) {}
+    wait_end(const cancellation& until) noexcept : source(until.source()) {}
+    bool never() const noexcept { return deadline_ns == INT64_MAX && source == nullptr; }
+};
+
+// A wait's form with a cancellation. wait(end) blocks; false: the end has come.
+template <class Wait>
+std::expected<void, std::error_code> wait_until_done(const cancellation& until, Wait wait) {
+    if (const std::error_code why = until.err()) return std::unexpected(why);
+    if (wait(wait_end(until))) return {};
+    return std::unexpected(until.err());
+}
+
+}  // namespace detail
 
 }  // namespace pirn
 

@@ -4,9 +4,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <expected>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 
+#include <pirn/cancellation.h>
 #include <pirn/word.h>
 
 namespace pirn {
@@ -29,7 +32,8 @@ class barrier_core {
     arrival arrive(std::ptrdiff_t n);
     void drop_one();
     void complete(std::uint32_t phase);
-    void wait(std::uint32_t phase);
+    // False: the end came first.
+    bool wait(std::uint32_t phase, const wait_end& end = {});
 
   private:
     [[noreturn]] static void throw_misuse();
@@ -80,6 +84,12 @@ class barrier {
     [[nodiscard]] arrival_token arrive(std::ptrdiff_t n = 1) { return arrival_token(count(n)); }
     // Blocks until the phase of the arrival has ended.
     void wait(arrival_token&& arrival) { core_.wait(arrival.phase_); }
+    // The same, but only until the context is done; then its error. The arrival stands.
+    std::expected<void, std::error_code> wait(arrival_token&& arrival, const cancellation& ctx) {
+        return detail::wait_until_done(ctx, [&](const detail::wait_end& end) {
+            return core_.wait(arrival.phase_, end);
+        });
+    }
     void arrive_and_wait() { core_.wait(count(1)); }
     // Arrives, and is one less in all further phases.
     void arrive_and_drop() {

@@ -3,9 +3,13 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <condition_variable>
 #include <cstdint>
+#include <expected>
+#include <system_error>
 
+#include <pirn/cancellation.h>
 #include <pirn/deadline.h>
 #include <pirn/word.h>
 
@@ -35,30 +39,45 @@ class cond {
     // Blocks until notified.
     template <class Lock>
     void wait(Lock& lock) {
-        wait_until_ns(lock, detail::k_no_deadline_ns);
+        wait_until_end(lock, {});
     }
     // Blocks until condition() holds, which is called with the lock.
-    template <class Lock, class Condition>
+    template <class Lock, std::predicate Condition>
     void wait(Lock& lock, Condition condition) {
         while (!condition()) wait(lock);
+    }
+    // The same, but only until the context is done; then its error, with the lock as after each.
+    template <class Lock>
+    std::expected<void, std::error_code> wait(Lock& lock, const cancellation& ctx) {
+        return detail::wait_until_done(
+            ctx, [&](const detail::wait_end& end) { return wait_until_end(lock, end); });
+    }
+    template <class Lock, std::predicate Condition>
+    std::expected<void, std::error_code> wait(Lock& lock, Condition condition,
+                                              const cancellation& ctx) {
+        for (;;) {
+            if (const std::error_code why = ctx.err()) return std::unexpected(why);
+            if (condition()) return {};
+            wait_until_end(lock, ctx);
+        }
     }
     // Block for at least d, or until t, at the most. With a condition: whether it holds.
     template <class Lock, class Rep, class Period>
     std::cv_status wait_for(Lock& lock, std::chrono::duration<Rep, Period> d) {
-        return status(wait_until_ns(lock, detail::deadline_after(d)));
+        return status(wait_until_end(lock, detail::deadline_after(d)));
     }
     template <class Lock, class Rep, class Period, class Condition>
     bool wait_for(Lock& lock, std::chrono::duration<Rep, Period> d, Condition condition) {
         const std::int64_t deadline_ns = detail::deadline_after(d);
         while (!condition()) {
-            if (!wait_until_ns(lock, deadline_ns)) return condition();
+            if (!wait_until_end(lock, deadline_ns)) return condition();
         }
         return true;
     }
     template <class Lock, class Clock, class Duration>
     std::cv_status wait_until(Lock& lock, const std::chrono::time_point<Clock, Duration>& t) {
         return status(detail::wait_by(
-            t, [&](std::int64_t deadline_ns) { return wait_until_ns(lock, deadline_ns); }));
+            t, [&](std::int64_t deadline_ns) { return wait_until_end(lock, deadline_ns); }));
     }
     template <class Lock, class Clock, class Duration, class Condition>
     bool wait_until(Lock& lock, const std::chrono::time_point<Clock, Duration>& t,
@@ -86,7 +105,7 @@ class cond {
     }
     // True: notified.
     template <class Lock>
-    bool wait_until_ns(Lock& lock, std::int64_t deadline_ns) {
+    bool wait_until_end(Lock& lock, const detail::wait_end& end) {
         // Nothing is locked again if it could not be unlocked.
         struct relock {
             Lock& lock;
@@ -101,9 +120,9 @@ class cond {
                 held->lock.unlock();
                 held->unlocked = true;
             },
-            &at_end, deadline_ns);
+            &at_end, end);
     }
-    bool park(void (*unlock)(void*), void* arg, std::int64_t deadline_ns);
+    bool park(void (*unlock)(void*), void* arg, const detail::wait_end& end);
     void notify_slow(bool all);
     void destroy_slow() const;
 

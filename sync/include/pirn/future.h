@@ -4,12 +4,15 @@
 
 #include <cstdint>
 #include <exception>
+#include <expected>
 #include <functional>
 #include <future>
+#include <system_error>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 
+#include <pirn/cancellation.h>
 #include <pirn/counted_ref.h>
 #include <pirn/deadline.h>
 #include <pirn/outcome.h>
@@ -25,8 +28,8 @@ namespace detail {
 
 // The untyped part of what a future and its goroutine share.
 struct future_core {
-    // Blocks until complete was called, or until the deadline. True: complete.
-    bool wait(std::int64_t deadline_ns = k_no_deadline_ns);
+    // Blocks until complete was called, or until the end. True: complete.
+    bool wait(const wait_end& end = {});
     // Once. What was done before is visible after the wait.
     void complete() noexcept;
 
@@ -96,8 +99,25 @@ class [[nodiscard]] future {
         return state->result.take();
     }
 
+    // The same, but only until the context is done; then its error, and the future stays valid.
+    std::expected<T, std::error_code> get(const cancellation& ctx)
+        requires(!std::is_reference_v<T>)
+    {
+        if (const auto ready = wait(ctx); !ready) return std::unexpected(ready.error());
+        if constexpr (std::is_void_v<T>) {
+            get();
+            return {};
+        } else {
+            return get();
+        }
+    }
+
     // Blocks until there is a result, until then or for so long at the most.
     void wait() const { needed().wait(); }
+    std::expected<void, std::error_code> wait(const cancellation& ctx) const {
+        detail::future_core& core = needed();
+        return detail::wait_until_done(ctx, [&core](const auto& end) { return core.wait(end); });
+    }
     template <class Clock, class Duration>
     std::future_status wait_until(const std::chrono::time_point<Clock, Duration>& t) const {
         detail::future_core& core = needed();

@@ -4,7 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <expected>
+#include <system_error>
 
+#include <pirn/cancellation.h>
 #include <pirn/word.h>
 
 namespace pirn {
@@ -35,7 +38,11 @@ class latch {
         return state_.load(std::memory_order_acquire) == 0;
     }
     // Blocks until the counter is zero.
-    void wait();
+    void wait() { wait_until({}); }
+    // The same, but only until the context is done; then its error.
+    std::expected<void, std::error_code> wait(const cancellation& ctx) {
+        return detail::wait_until_done(ctx, [this](const auto& end) { return wait_until(end); });
+    }
     void arrive_and_wait(std::ptrdiff_t n = 1) {
         count_down(n);
         wait();
@@ -52,6 +59,7 @@ class latch {
         if (count < 0 || count > max()) throw_negative();
         return count * 2;
     }
+    bool wait_until(const detail::wait_end& end);
     void destroy_slow() const;
 
     detail::word<std::int64_t> state_;

@@ -51,7 +51,10 @@ class mutex {
             record_owner();
     }
     // The same, but only until the context is done; then its error, and the mutex is not locked.
-    std::expected<void, std::error_code> lock(const cancellation& ctx);
+    std::expected<void, std::error_code> lock(const cancellation& ctx) {
+        return detail::wait_until_done(
+            ctx, [this](const auto& end) { return try_lock() || lock_until(end); });
+    }
     // True: locked. Does not block; fails only while someone holds it.
     bool try_lock() {
         std::uint32_t free = 0;
@@ -87,7 +90,7 @@ class mutex {
     static constexpr std::uint32_t k_locked = 1;   // the other bits are in mutex_word.h
 
     void lock_slow();
-    bool lock_until(std::int64_t deadline_ns);
+    bool lock_until(const detail::wait_end& end);
     bool try_lock_slow();
     void record_owner();
     void unlock_slow(std::uint32_t old);

@@ -21,6 +21,14 @@ class recursive_mutex {
 
     // Blocks until the mutex is free or the caller's own.
     void lock();
+    // The same, but only until the context is done; then its error, and it is not locked.
+    std::expected<void, std::error_code> lock(const cancellation& ctx) {
+        if (const std::error_code why = ctx.err()) return std::unexpected(why);
+        if (lock_again()) return {};
+        const auto locked = mutex_.lock(ctx);
+        took(locked.has_value());
+        return locked;
+    }
     // True: locked, once more. Does not block.
     bool try_lock();
     // Block for at least d, or until t, at the most.

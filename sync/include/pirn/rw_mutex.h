@@ -4,7 +4,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <expected>
+#include <system_error>
 
+#include <pirn/cancellation.h>
 #include <pirn/deadline.h>
 #include <pirn/word.h>
 
@@ -39,7 +42,12 @@ class rw_mutex {
         // ORD(rw-mutex): acquire; pairs with the releases of both kinds of unlock.
         if (!state_.compare_exchange(free, k_writer, std::memory_order_acquire,
                                      std::memory_order_relaxed)) [[unlikely]]
-            lock_until(detail::k_no_deadline_ns);
+            lock_until({});
+    }
+    // The same, but only until the context is done; then its error, and it is not locked.
+    std::expected<void, std::error_code> lock(const cancellation& ctx) {
+        return detail::wait_until_done(
+            ctx, [this](const auto& end) { return try_lock() || lock_until(end); });
     }
     // True: locked. Does not block; fails only while it is held, or somebody is about to lock it.
     bool try_lock();
@@ -80,6 +88,10 @@ class rw_mutex {
         }
         return false;
     }
+    std::expected<void, std::error_code> lock_shared(const cancellation& ctx) {
+        return detail::wait_until_done(
+            ctx, [this](const auto& end) { return try_lock_shared() || lock_shared_until(end); });
+    }
     template <class Rep, class Period>
     bool try_lock_shared_for(std::chrono::duration<Rep, Period> d) {
         return try_lock_shared() || lock_shared_until(detail::deadline_after(d));
@@ -113,9 +125,9 @@ class rw_mutex {
 
     struct core;   // rw_mutex.cc
 
-    bool lock_until(std::int64_t deadline_ns);
+    bool lock_until(const detail::wait_end& end);
     void lock_shared_slow();
-    bool lock_shared_until(std::int64_t deadline_ns);
+    bool lock_shared_until(const detail::wait_end& end);
     void unlock_slow(std::uint32_t old);
     void unlock_shared_slow(std::uint32_t old);
     void destroy_slow() const;

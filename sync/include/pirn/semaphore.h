@@ -4,7 +4,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <expected>
+#include <system_error>
 
+#include <pirn/cancellation.h>
 #include <pirn/deadline.h>
 #include <pirn/word.h>
 
@@ -35,7 +38,15 @@ class semaphore {
     // Blocks until k units are free and it is the caller's turn. k = 0 waits for the turn only.
     // Negative: throws panic "sync: negative semaphore".
     void acquire(std::int64_t k = 1) {
-        if (!take(k)) acquire_until(k, detail::k_no_deadline_ns);
+        if (!take(k)) acquire_until(k, {});
+    }
+    // The same, but only until the context is done; then its error, and nothing is acquired.
+    std::expected<void, std::error_code> acquire(std::int64_t k, const cancellation& ctx) {
+        return detail::wait_until_done(
+            ctx, [=, this](const auto& end) { return try_acquire(k) || acquire_until(k, end); });
+    }
+    std::expected<void, std::error_code> acquire(const cancellation& ctx) {
+        return acquire(1, ctx);
     }
     // True: acquired. Does not block; fails while fewer are free, or others wait.
     bool try_acquire(std::int64_t k = 1) { return take(k) || try_acquire_slow(k); }
@@ -85,7 +96,7 @@ class semaphore {
 
     struct core;   // semaphore.cc
 
-    bool acquire_until(std::int64_t k, std::int64_t deadline_ns);
+    bool acquire_until(std::int64_t k, const detail::wait_end& end);
     bool try_acquire_slow(std::int64_t k);
     void release_slow(std::int64_t k);
     void destroy_slow() const;
