@@ -120,17 +120,6 @@ detached send_all(Ch ch, int from, int to, std::atomic<int>& ended) {
     ++ended;
 }
 
-// Moves of it throw while `armed`; so it travels in a box.
-struct fragile {
-    static inline std::atomic<bool> armed{false};
-    int value;
-    explicit fragile(int v) : value(v) {}
-    fragile(fragile&& other) : value(other.value) {
-        if (armed) throw std::runtime_error("a move");
-        other.value = -1;
-    }
-};
-
 }  // namespace
 
 TEST_CASE("coroutines receive what goroutines send, and see the end") {
@@ -287,7 +276,7 @@ TEST_CASE("chan<void>, move-only values, and values that are destroyed once") {
 
 TEST_CASE("a value whose move throws in a coroutine is the first in the channel again") {
     in_run([](verdict& v) {
-        const auto c = make_chan<fragile>(2);
+        const auto c = make_chan<brittle>(2);
         std::atomic<int> thrown{0}, got{0};
         const auto receiver = [](auto ch, auto& throws, auto& out) -> detached {
             try {
@@ -296,11 +285,11 @@ TEST_CASE("a value whose move throws in a coroutine is the first in the channel 
                 ++throws;
             }
         };
-        c.send(fragile(1));
-        c.send(fragile(2));
-        fragile::armed = true;
+        c.send(brittle(1));
+        c.send(brittle(2));
+        brittle::armed = true;
         receiver(via(c, at_once{}), thrown, got);
-        fragile::armed = false;
+        brittle::armed = false;
         EXPECT(thrown == 1);
         receiver(via(c, at_once{}), thrown, got);
         EXPECT(got == 1);
@@ -308,8 +297,8 @@ TEST_CASE("a value whose move throws in a coroutine is the first in the channel 
         // One that waits for what a try_send begins to move, which then throws, waits on.
         receiver(via(c, on_goroutine{}), thrown, got);
         UNTIL(receivers_parked(c) == 1);
-        fragile::armed = true;
-        fragile three(3);
+        brittle::armed = true;
+        brittle three(3);
         bool move_threw = false;
         try {
             c.try_send(std::move(three));
@@ -317,9 +306,9 @@ TEST_CASE("a value whose move throws in a coroutine is the first in the channel 
             move_threw = true;
         }
         EXPECT(move_threw);
-        fragile::armed = false;
+        brittle::armed = false;
         UNTIL(receivers_parked(c) == 1);
-        c.send(fragile(4));
+        c.send(brittle(4));
         UNTIL(got == 4);
         EXPECT(thrown == 1);
     });

@@ -26,21 +26,6 @@ using pirn::select;
 using pirn::select_case;
 using pirn::send_chan;
 
-namespace {
-
-// Moves of it throw while `armed`; so it travels in a box.
-struct fragile {
-    static inline std::atomic<bool> armed{false};
-    int value;
-    explicit fragile(int v) : value(v) {}
-    fragile(fragile&& other) : value(other.value) {
-        if (armed) throw std::runtime_error("a move");
-        other.value = -1;
-    }
-};
-
-}  // namespace
-
 TEST_CASE("L13 L15 losing cases leave nothing behind and consume nothing") {
     in_run([](verdict& v) {
         const long alive = counted::alive, values = counted::values;
@@ -217,30 +202,30 @@ TEST_CASE("L23 an exception in a handler leaves the channels as they should be")
 
 TEST_CASE("values whose moves throw are not lost in a select") {
     in_run([](verdict& v) {
-        const auto c = make_chan<fragile>(2), never = make_chan<fragile>();
+        const auto c = make_chan<brittle>(2), never = make_chan<brittle>();
         const auto throws = [](auto f) {
-            fragile::armed = true;
+            brittle::armed = true;
             bool threw = false;
             try {
                 f();
             } catch (const std::runtime_error&) {
                 threw = true;
             }
-            fragile::armed = false;
+            brittle::armed = false;
             return threw;
         };
-        c.send(fragile(1));
-        c.send(fragile(2));
-        std::optional<fragile> out;
+        c.send(brittle(1));
+        c.send(brittle(2));
+        std::optional<brittle> out;
         EXPECT(throws([&] { select(on_recv(never), on_recv(c, out)); }));
         EXPECT(!out.has_value());
-        EXPECT(throws([&] { select(on_recv(c, [](std::optional<fragile>) { std::abort(); })); }));
+        EXPECT(throws([&] { select(on_recv(c, [](std::optional<brittle>) { std::abort(); })); }));
         EXPECT(select(on_recv(never), on_recv(c, out)) == 1);
         EXPECT(out->value == 1);
         EXPECT(select(on_recv(c)) == 0);
         EXPECT(c.len() == 0);
         // The sender's stays with the sender, and its receiver goes on to the next.
-        fragile kept(3);
+        brittle kept(3);
         EXPECT(throws([&] { select(on_send(c, std::move(kept)), on_recv(never)); }));
         EXPECT(kept.value == 3);
         EXPECT(select(on_recv(c), otherwise()) == 1);
@@ -248,7 +233,7 @@ TEST_CASE("values whose moves throw are not lost in a select") {
         for (int i = 0; i < 50; ++i) {
             crowd all;
             all.go([&] {
-                fragile value(i);
+                brittle value(i);
                 EXPECT(select(on_send(never, std::move(value)), on_recv(c)) == 0);
                 EXPECT(value.value == -1);
             });
@@ -258,7 +243,7 @@ TEST_CASE("values whose moves throw are not lost in a select") {
             all.join();
             all.go([&] { EXPECT(select(on_recv(never, out), on_recv(c)) == 0); });
             UNTIL(receivers_parked(never) == 1);
-            EXPECT(select(on_send(never, fragile(i + 1))) == 0);
+            EXPECT(select(on_send(never, brittle(i + 1))) == 0);
             all.join();
             EXPECT(out->value == i + 1);
         }
@@ -274,7 +259,7 @@ TEST_CASE("values whose moves throw are not lost in a select") {
         })) == 0);
         std::vector<select_case> cases;
         cases.emplace_back(on_send(l, value));
-        cases.emplace_back(on_send(never, fragile(5)));
+        cases.emplace_back(on_send(never, brittle(5)));
         EXPECT(select(cases) == 0);
         EXPECT(l.len() == 1);
     });

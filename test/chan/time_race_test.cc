@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Timers among many goroutines and threads, and their ends: T04, T07, T08, T12.
-#include <cstdio>
 #include <memory>
 #include <random>
 #include <thread>
 #include <vector>
 
-#include <unistd.h>
-
 #include <pirn/time.h>
 
-#include "runtime/sched.h"
 #include "test/chan/verdict.h"
+#include "test/support/pending.h"
+#include "test/support/resident.h"
 
 using namespace pirn::test;
 using namespace std::chrono_literals;
@@ -26,27 +24,6 @@ namespace {
 recv_status poll(const recv_chan<steady::time_point>& c) {
     steady::time_point out;
     return c.try_recv(out);
-}
-
-// Timers in all heaps.
-std::size_t pending() {
-    const pirn::rt::sched_ref run;
-    std::size_t n = 0;
-    for (auto& slot : run.get()->ps) {
-        pirn::rt::p* pp = slot.load(std::memory_order_acquire);
-        if (pp == nullptr) break;
-        const pirn::rt::lock_guard hold(pp->timers.mu);
-        n += pp->timers.size;
-    }
-    return n;
-}
-
-std::size_t resident_bytes() {
-    std::FILE* f = std::fopen("/proc/self/statm", "re");
-    unsigned long all = 0, resident = 0;
-    if (std::fscanf(f, "%lu %lu", &all, &resident) != 2) std::abort();
-    std::fclose(f);
-    return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
 // Busy for about so long, now and then letting others run.
@@ -133,7 +110,7 @@ TEST_CASE("T07 nothing of before can be received after stop or reset") {
 TEST_CASE("T08 timers that nobody refers to are freed") {
     in_run([](verdict& v) {
         const int many = at_full_speed(100'000);
-        const std::size_t before = pending();
+        const std::size_t before = pending_timers();
         std::size_t resident = 0;
         for (int round = 0; round < 6; ++round) {
             std::vector<timer> timers;
@@ -145,18 +122,18 @@ TEST_CASE("T08 timers that nobody refers to are freed") {
                 channels.push_back(timer(3h).c);
                 tickers.emplace_back(1h);
             }
-            EXPECT(pending() >= before + static_cast<std::size_t>(many / 4 * 4));
+            EXPECT(pending_timers() >= before + static_cast<std::size_t>(many / 4 * 4));
             timers.clear();
             tickers.clear();
             channels.clear();
-            EXPECT(pending() == before);
+            EXPECT(pending_timers() == before);
             // The memory of the first rounds is used again.
             if (round == 1) resident = resident_bytes();
         }
         EXPECT(resident_bytes() < resident + 16'000'000);
         // In a loop, where one lives at a time.
         for (int i = 0; i < many; ++i) (void)pirn::after(1h);
-        EXPECT(pending() == before);
+        EXPECT(pending_timers() == before);
         EXPECT(resident_bytes() < resident + 16'000'000);
     });
 }
@@ -164,7 +141,7 @@ TEST_CASE("T08 timers that nobody refers to are freed") {
 TEST_CASE("T08 timers are dropped while they fire") {
     const std::uint64_t random_seed = seed("T08");
     in_run([random_seed](verdict&) {
-        const std::size_t before = pending();
+        const std::size_t before = pending_timers();
         const auto token = std::make_shared<int>(0);
         std::atomic<int> calls{0}, prevented{0};
         const int rounds = at_full_speed(500);
@@ -189,13 +166,13 @@ TEST_CASE("T08 timers are dropped while they fire") {
         UNTIL(calls + prevented == k_parties * rounds);
         outside.join();
         UNTIL(token.use_count() == 1);
-        UNTIL(pending() == before);
+        UNTIL(pending_timers() == before);
     });
 }
 
 TEST_CASE("T08 a receiver that waits is served, although no handle is left") {
     in_run([](verdict& v) {
-        const std::size_t before = pending();
+        const std::size_t before = pending_timers();
         for (int i = 0; i < 20; ++i) {
             auto once = std::make_unique<recv_chan<steady::time_point>>(pirn::after(3ms));
             auto again = std::make_unique<recv_chan<steady::time_point>>(pirn::tick(3ms));
@@ -214,7 +191,7 @@ TEST_CASE("T08 a receiver that waits is served, although no handle is left") {
             all.join();
             EXPECT(received == 3);
         }
-        UNTIL(pending() == before);
+        UNTIL(pending_timers() == before);
     });
 }
 

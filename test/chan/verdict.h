@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -200,6 +201,17 @@ struct counted {
     void gone() {
         if (value == k_destroyed) std::abort();
         if (value != k_none) values.fetch_sub(1);
+    }
+};
+
+// A value whose moves throw while `armed`; so it travels in a box.
+struct brittle {
+    static inline std::atomic<bool> armed{false};
+    int value;
+    explicit brittle(int v) : value(v) {}
+    brittle(brittle&& other) : value(other.value) {
+        if (armed) throw std::runtime_error("a move");
+        other.value = -1;
     }
 };
 

@@ -13,6 +13,7 @@
 #include "runtime/sched.h"
 #include "test/chan/verdict.h"
 #include "test/ctx/own.h"
+#include "test/support/pending.h"
 
 using namespace pirn::test;
 using namespace std::chrono_literals;
@@ -36,19 +37,6 @@ int linked(const context& c) {
     int count = 0;
     for (const auto* l = n->listeners; l != nullptr; l = l->next) ++count;
     return count;
-}
-
-// Timers in all heaps.
-std::size_t timers() {
-    const pirn::rt::sched_ref run;
-    std::size_t n = 0;
-    for (auto& slot : run.get()->ps) {
-        pirn::rt::p* pp = slot.load(std::memory_order_acquire);
-        if (pp == nullptr) break;
-        const pirn::rt::lock_guard hold(pp->timers.mu);
-        n += pp->timers.size;
-    }
-    return n;
 }
 
 }  // namespace
@@ -127,14 +115,14 @@ TEST_CASE("X14 wide and deep trees are cancelled at a time by many, and from wit
 
 TEST_CASE("X15 no timer is left of a context that was cancelled, or dropped") {
     in_run([](verdict& v) {
-        const auto before = timers();
+        const auto before = pending_timers();
         std::vector<cancelable> all;
         for (int i = 0; i < 100; ++i) all.push_back(with_timeout(background(), 1h));
-        EXPECT(timers() == before + 100);
+        EXPECT(pending_timers() == before + 100);
         for (int i = 0; i < 50; ++i) all[i].cancel();
-        EXPECT(timers() == before + 50);
+        EXPECT(pending_timers() == before + 50);
         all.clear();
-        EXPECT(timers() == before);
+        EXPECT(pending_timers() == before);
         // Also where its time comes at the same moment.
         for (int i = 0; i < at_full_speed(2000); ++i) {
             auto [ctx, cancel] = with_timeout(background(), std::chrono::microseconds(i % 20));
@@ -143,7 +131,7 @@ TEST_CASE("X15 no timer is left of a context that was cancelled, or dropped") {
             pirn::yield();
             if (i % 2 == 0) cancel();
         }
-        UNTIL(timers() == before);
+        UNTIL(pending_timers() == before);
     });
 }
 
