@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.abspath(os.path.join(HERE, "..", ".."))
@@ -343,6 +344,22 @@ def test_without_mimalloc(group, build):
     group.run("CMake, without mimalloc", lambda: made.cmake_project("g++", moved=True))
 
 
+def test_headers(group, made):
+    """Some seconds each way, and many: as many at a time as there are CPUs."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = []
+        for path in in_tree_headers():
+            name = os.path.basename(path)
+            ways = [("in the tree", "g++", visible_includes(path))]
+            ways += [(f"installed, {compiler}", compiler, [f"-I{made.prefix}/include"])
+                     for compiler in COMPILERS]
+            results += [(f"<pirn/{name}> alone, {way}",
+                         pool.submit(compiles_alone, compiler, name, includes))
+                        for way, compiler, includes in ways]
+        for name, result in results:
+            group.run(name, result.result)
+
+
 def main():
     made = installation(sys.argv[1], "-Dmimalloc=enabled")
     group = cases()
@@ -361,13 +378,7 @@ def main():
     test_cmake(group, made)
     test_moved(group, made)
     test_without_mimalloc(group, os.path.join(made.build, "without-mimalloc"))
-    for path in in_tree_headers():
-        name = os.path.basename(path)
-        group.run(f"<pirn/{name}> alone, in the tree",
-                  lambda: compiles_alone("g++", name, visible_includes(path)))
-        for compiler in COMPILERS:
-            group.run(f"<pirn/{name}> alone, installed, {compiler}",
-                      lambda: compiles_alone(compiler, name, [f"-I{made.prefix}/include"]))
+    test_headers(group, made)
     group.finish()
 
 
