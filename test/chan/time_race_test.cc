@@ -111,7 +111,7 @@ TEST_CASE("T08 timers that nobody refers to are freed") {
     in_run([](verdict& v) {
         const int many = at_full_speed(100'000);
         const std::size_t before = pending_timers();
-        std::size_t resident = 0;
+        long resident = 0;
         for (int round = 0; round < 6; ++round) {
             std::vector<timer> timers;
             std::vector<recv_chan<steady::time_point>> channels;
