@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <dlfcn.h>
+#include <unistd.h>
 
 namespace {
 
@@ -54,6 +55,8 @@ int main() {
         ::sigaction(number, nullptr, &now);
         handlers = handlers || now.sa_handler != SIG_DFL;
     }
+    // The kernel lists a thread that has been joined for a moment still.
+    for (int i = 0; i < 1000 && threads() != threads_before; ++i) ::usleep(1000);
     if (threads() == threads_before && !handlers)
         std::printf("its threads are gone, no handler is left\n");
 }
