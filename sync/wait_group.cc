@@ -13,18 +13,12 @@
 
 #include <cstdint>
 
-#include "runtime/base/atomic.h"
-#include "runtime/cancel.h"
 #include "runtime/sema.h"
 
 namespace pirn {
 namespace {
 
-using word = base::atomic<std::uint64_t>;
-static_assert(sizeof(word) == sizeof(std::uint64_t) && alignof(word) == alignof(std::uint64_t));
-
-// The public header has no atomics to show; the representation is the same.
-word& atomic(std::uint64_t& state) { return reinterpret_cast<word&>(state); }
+using word = detail::word<std::uint64_t>;
 
 constexpr int k_counter_shift = 32;
 
@@ -93,49 +87,34 @@ bool join(void* arg) {
 }  // namespace
 
 void wait_group::add(int n) {
-    word& state = atomic(state_);
-    std::uint64_t old = state.load(std::memory_order_relaxed);
+    std::uint64_t old = state_.load(std::memory_order_relaxed);
     for (;;) {
         const std::uint64_t next = changed(old, n);
         if (next == 0 && waiters_of(old) != 0) {
-            change c{.state = state, .n = n};
+            change c{.state = state_, .n = n};
             rt::sema_wake_all(&state_, 0, count_down, &c);
             if (c.below_zero) throw_below_zero();
             return;
         }
         // ORD(wait-group): acq_rel; pairs with the acquires of those who wait, and with itself:
         // the last one passes on what the others did before their done().
-        if (state.compare_exchange_weak(old, next, std::memory_order_acq_rel,
-                                        std::memory_order_relaxed))
+        if (state_.compare_exchange_weak(old, next, std::memory_order_acq_rel,
+                                         std::memory_order_relaxed))
             return;
     }
 }
 
-std::expected<void, std::error_code> wait_group::wait(const cancellation& ctx) {
-    if (const std::error_code why = ctx.err()) return std::unexpected(why);
-    if (ctx.source() == nullptr) {
-        wait();
-        return {};
-    }
-    word& state = atomic(state_);
+bool wait_group::wait_until(const detail::wait_end& end) {
     // ORD(wait-group): acquire; pairs with the releases in add and count_down.
-    if (counter_of(state.load(std::memory_order_acquire)) == 0) return {};
-    if (rt::sema_park(&state_, join, &state, false, rt::wait_reason::wait_group_wait, 0,
-                      ctx) == rt::k_timed_out)
-        return std::unexpected(ctx.err());
-    return {};
-}
-
-void wait_group::wait() {
-    word& state = atomic(state_);
-    // ORD(wait-group): acquire; pairs with the releases in add and count_down.
-    if (counter_of(state.load(std::memory_order_acquire)) == 0) return;
-    if (rt::sema_park(&state_, join, &state, false, rt::wait_reason::wait_group_wait) ==
-        rt::k_not_parked)
-        return;
-    // Relaxed: a check against misuse.
-    if (state.load(std::memory_order_relaxed) != 0)
+    if (counter_of(state_.load(std::memory_order_acquire)) == 0) return true;
+    const std::uintptr_t token = rt::sema_park(&state_, join, &state_, false,
+                                               rt::wait_reason::wait_group_wait, 0, end);
+    if (token == rt::k_timed_out) return false;
+    // Relaxed: a check against misuse, for those that no context ends.
+    if (token != rt::k_not_parked && end.never() &&
+        state_.load(std::memory_order_relaxed) != 0)
         throw panic("sync: WaitGroup is reused before previous Wait has returned");
+    return true;
 }
 
 }  // namespace pirn

@@ -11,9 +11,6 @@
 
 namespace pirn::detail {
 
-// Later than every deadline: no deadline.
-inline constexpr std::int64_t k_no_deadline_ns = INT64_MAX;
-
 // From now on; what is too long for the clock is never.
 template <class Rep, class Period>
 std::int64_t deadline_after(std::chrono::duration<Rep, Period> d) {

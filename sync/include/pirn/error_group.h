@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <optional>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -13,7 +14,9 @@
 #include <pirn/once.h>
 #include <pirn/outcome.h>
 #include <pirn/runtime.h>
+#include <pirn/semaphore.h>
 #include <pirn/wait_group.h>
+#include <pirn/word.h>
 
 namespace pirn {
 
@@ -31,13 +34,13 @@ class error_group {
     // as many as the limit are running.
     template <class F>
     void go(F&& f) {
-        take_slot();
+        if (slots_) slots_->acquire();
         start(std::forward<F>(f));
     }
     // The same, unless it would block. True: it runs.
     template <class F>
     bool try_go(F&& f) {
-        if (!try_take_slot()) return false;
+        if (slots_ && !slots_->try_acquire()) return false;
         start(std::forward<F>(f));
         return true;
     }
@@ -89,6 +92,8 @@ class error_group {
         using result = std::invoke_result_t<std::decay_t<F>>;
         static_assert(std::is_void_v<result> || std::is_convertible_v<result, std::error_code>,
                       "pirn::error_group: f returns nothing or an error code");
+        // Relaxed: a number for set_limit.
+        running_.fetch_add(1, std::memory_order_relaxed);
         group_.add(1);
         // Counted down again if the goroutine cannot be made.
         struct undo {
@@ -101,22 +106,15 @@ class error_group {
         started.group = nullptr;
     }
 
-    // A slot of those that the limit leaves: running_ counts the taken ones.
-    void take_slot();
-    bool try_take_slot();
-    void give_slot();
     // A part has failed.
     void fail(std::error_code e, std::exception_ptr thrown);
     // A part has ended.
     void end();
 
-    friend struct error_group_slots;
-
     wait_group group_;
-    // How many parts run, and whether somebody waits for a slot: see error_group.cc.
-    detail::word<std::uint64_t> running_;
-    // Changed only while no part runs.
-    std::int64_t limit_ = -1;
+    detail::word<std::uint32_t> running_;   // parts
+    // What the limit leaves; without one there is none. Changed only while no part runs.
+    std::optional<semaphore> slots_;
     once first_;
     // Written by the first failure, before its part ends.
     std::error_code error_;

@@ -11,6 +11,7 @@
 
 #include <pirn/cancellation.h>
 #include <pirn/runtime.h>
+#include <pirn/word.h>
 
 namespace pirn {
 
@@ -32,9 +33,11 @@ class wait_group {
     void add(int n);
     void done() { add(-1); }
     // Blocks until the counter is zero.
-    void wait();
+    void wait() { wait_until({}); }
     // The same, but only until the context is done; then its error.
-    std::expected<void, std::error_code> wait(const cancellation& ctx);
+    std::expected<void, std::error_code> wait(const cancellation& ctx) {
+        return detail::wait_until_done(ctx, [this](const auto& end) { return wait_until(end); });
+    }
 
     // Runs f in a goroutine that is counted from now until f has returned (or called goexit) and is
     // destroyed. An exception that leaves f ends the process, before anyone could wait in vain for
@@ -70,8 +73,11 @@ class wait_group {
         }
     };
 
-    // An atomic word: the counter in its upper half, in its lower how many wait. See wait_group.cc.
-    std::uint64_t state_ = 0;
+    // False: the end came first.
+    bool wait_until(const detail::wait_end& end);
+
+    // The counter in its upper half, in its lower how many wait. See wait_group.cc.
+    detail::word<std::uint64_t> state_;
 };
 static_assert(sizeof(wait_group) <= 16);
 
