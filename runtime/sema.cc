@@ -162,11 +162,16 @@ struct recall : cancel_waiter {
     sleeper* s;
     bool came_early = false;   // guarded by the bucket's lock
 
-    explicit recall(sleeper* of) : s(of) {
+    recall(sleeper* of, cancel_source* source) : s(of) {
         claim = &end;
         s->recall = this;
         s->drop = &drop_recalled;
         s->is_select = true;   // so that it is dropped also if it was woken but did not go on
+        const lock_guard hold(source->mu);
+        if (source->is_done())
+            came_early = true;
+        else
+            join(source);
     }
     ~recall() { leave(); }
 
@@ -212,21 +217,10 @@ std::uintptr_t sleep_in(bucket& b, parker& self, sleeper* s, wait_reason reason,
     return s->token;
 }
 
-template <class Join>
-[[gnu::noinline]] std::uintptr_t sleep_in_until(bucket& b, parker& self, sleeper* s,
-                                                wait_reason reason, std::int64_t deadline_ns,
-                                                Join join) {
-    if (!self.on_goroutine()) {
-        b.mu.acquire();
-        if (!join()) {
-            b.mu.release();
-            return k_not_parked;
-        }
-        s->parked = true;
-        sleep_on_thread(b, s, deadline_ns);
-        return s->token;
-    }
-    alarm end(s, deadline_ns);
+// The same, unless what ends the wait has come before it sleeps.
+template <class End, class Join>
+std::uintptr_t sleep_unless_over(bucket& b, parker& self, sleeper* s, wait_reason reason,
+                                 const End& end, Join join) {
     return sleep_in(b, self, s, reason, [&] {
         if (!join()) return false;
         if (!end.came_early) return true;
@@ -234,6 +228,28 @@ template <class Join>
         s->token = k_timed_out;
         return false;
     });
+}
+
+template <class Join>
+[[gnu::noinline]] std::uintptr_t sleep_in_until(bucket& b, parker& self, sleeper* s,
+                                                wait_reason reason, const detail::wait_end& until,
+                                                Join join) {
+    if (until.source != nullptr) {
+        recall end(s, until.source);
+        return sleep_unless_over(b, self, s, reason, end, join);
+    }
+    if (!self.on_goroutine()) {
+        b.mu.acquire();
+        if (!join()) {
+            b.mu.release();
+            return k_not_parked;
+        }
+        s->parked = true;
+        sleep_on_thread(b, s, until.deadline_ns);
+        return s->token;
+    }
+    alarm end(s, until.deadline_ns);
+    return sleep_unless_over(b, self, s, reason, end, join);
 }
 
 void prepare(sleeper* s, const parker& self, const void* key) {
@@ -244,40 +260,9 @@ void prepare(sleeper* s, const parker& self, const void* key) {
 
 }  // namespace
 
-namespace {
-
-std::uintptr_t park_recalled(const void* key, bool (*validate)(void*), void* arg, bool lifo,
-                             wait_reason reason, std::int64_t since_ns, cancel_source* source) {
-    bucket& b = bucket_of(key);
-    parker self;
-    sleeper s;
-    prepare(&s, self, key);
-    s.since_ns = since_ns;
-    recall end(&s);
-    {
-        const lock_guard hold(source->mu);
-        if (source->is_done()) return k_timed_out;
-        end.join(source);
-    }
-    const std::uintptr_t token = sleep_in(b, self, &s, reason, [&] {
-        if (!validate(arg)) return false;
-        if (end.came_early) {
-            s.token = k_timed_out;
-            return false;
-        }
-        add(b, &s, lifo);
-        return true;
-    });
-    return s.token == k_timed_out ? k_timed_out : token;
-}
-
-}  // namespace
-
 std::uintptr_t sema_park(const void* key, bool (*validate)(void*), void* arg, bool lifo,
                          wait_reason reason, std::int64_t since_ns,
                          const detail::wait_end& end) {
-    if (end.source != nullptr) [[unlikely]]
-        return park_recalled(key, validate, arg, lifo, reason, since_ns, end.source);
     bucket& b = bucket_of(key);
     parker self;
     sleeper s;
@@ -290,8 +275,10 @@ std::uintptr_t sema_park(const void* key, bool (*validate)(void*), void* arg, bo
     };
     if (end.never()) [[likely]]
         return sleep_in(b, self, &s, reason, join);
-    if (base::now_ns() >= end.deadline_ns) return k_timed_out;
-    const std::uintptr_t token = sleep_in_until(b, self, &s, reason, end.deadline_ns, join);
+    const bool over =
+        end.source != nullptr ? end.source->is_done() : base::now_ns() >= end.deadline_ns;
+    if (over) return k_timed_out;
+    const std::uintptr_t token = sleep_in_until(b, self, &s, reason, end, join);
     return s.token == k_timed_out ? k_timed_out : token;
 }
 
@@ -308,27 +295,10 @@ sema_place::~sema_place() { drop_sleeper(&s_); }
 std::uintptr_t sema_place::sleep(wait_reason reason, const detail::wait_end& end) {
     bucket& b = bucket_of(s_.key);
     const auto join = [&] { return s_.object != nullptr; };
-    if (end.source != nullptr) {
-        recall call(&s_);
-        {
-            const lock_guard hold(end.source->mu);
-            if (end.source->is_done())
-                call.came_early = true;
-            else
-                call.join(end.source);
-        }
-        sleep_in(b, self_, &s_, reason, [&] {
-            if (!join()) return false;
-            if (!call.came_early) return true;
-            remove(b, &s_);
-            s_.token = k_timed_out;
-            return false;
-        });
-    } else if (end.never()) {
+    if (end.never())
         sleep_in(b, self_, &s_, reason, join);
-    } else {
-        sleep_in_until(b, self_, &s_, reason, end.deadline_ns, join);
-    }
+    else
+        sleep_in_until(b, self_, &s_, reason, end, join);
     return s_.token;
 }
 
