@@ -338,15 +338,14 @@ void clean_up(sched* s) {
         forget_thread(s->m0);
     }
     restore_unwind_hooks();
-    restore_preemption();
     restore_signal_handlers();
     base::set_fatal_hook(nullptr);
-    // A straggler, also of an earlier run, may touch any stack that was in use then.
+    // A straggler, also of an earlier run, may touch any stack that was in use then, and a signal
+    // that was sent to it may still come.
     static bool left_behind = false;
-    if (!all_joined) {
-        left_behind = true;
-        return;  // nor is anything else of its run given back
-    }
+    if (!all_joined) left_behind = true;
+    if (!left_behind) restore_preemption();
+    if (!all_joined) return;  // nor is anything else of its run given back
     if (stackstat_on) report_stackstat();
     if (!left_behind) {
         stack::for_each_block([](stack::block* b, void*) { stack::drop_segments(*b); }, nullptr);
