@@ -112,7 +112,8 @@ int connect_outcome(int native) {
     return errno == ENOTCONN ? -EAGAIN : -errno;
 }
 
-std::expected<conn, std::error_code> connect_to(const net::endpoint& to) {
+std::expected<conn, std::error_code> connect_to(const net::endpoint& to,
+                                                const cancellation& until) {
     const int s = ::socket(to.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (s < 0) return std::unexpected(from_errno(errno));
     if (to.family() != AF_UNIX) net::set_tcp_defaults(s);
@@ -125,17 +126,18 @@ std::expected<conn, std::error_code> connect_to(const net::endpoint& to) {
     if (!fd) return std::unexpected(fd.error());
     if (error != 0) {
         const auto done =
-            fd->retry_write([](int native) -> ssize_t { return connect_outcome(native); });
+            fd->retry_write([](int native) -> ssize_t { return connect_outcome(native); }, until);
         if (!done) return std::unexpected(done.error());
     }
     return net_access::make_conn(std::move(*fd));
 }
 
-std::expected<conn, std::error_code> dial_endpoint(const net::endpoint& to) {
+std::expected<conn, std::error_code> dial_endpoint(const net::endpoint& to,
+                                                   const cancellation& until) {
     constexpr int k_tries =
         3;  // Go's: one free port in thousands is hit, three times in a row never
     for (int i = 1;; ++i) {
-        auto made = connect_to(to);
+        auto made = connect_to(to, until);
         if (!made || to.family() == AF_UNIX || !net::is_self_connected(made->native_handle()))
             return made;
         // Nobody listens there: the kernel let our socket answer itself.
@@ -171,13 +173,16 @@ std::expected<listener, std::error_code> listen(std::string_view address, listen
     return std::unexpected(error);
 }
 
-std::expected<conn, std::error_code> dial(std::string_view address) {
+std::expected<conn, std::error_code> dial(std::string_view address,
+                                          const cancellation& ctx) {
     const auto candidates = net::parse_address(address, net::purpose::dial);
     if (!candidates) return std::unexpected(candidates.error());
     std::error_code first_error;
     for (const net::endpoint& to : *candidates) {
-        auto made = dial_endpoint(to);
+        if (const std::error_code why = ctx.err()) return std::unexpected(why);
+        auto made = dial_endpoint(to, ctx);
         if (made) return made;
+        if (made.error().category() == context_category()) return made;
         if (!first_error) first_error = made.error();
     }
     return std::unexpected(first_error);
@@ -197,7 +202,7 @@ std::string conn::remote_address() const {
     return name_of(fd_, ::getpeername);
 }
 
-std::expected<conn, std::error_code> listener::accept() {
+std::expected<conn, std::error_code> listener::accept(const cancellation& ctx) {
     if (state_ == nullptr) return closed_error();
     const auto accepted = state_->fd.retry_read([](int native) -> ssize_t {
         for (;;) {
@@ -206,7 +211,7 @@ std::expected<conn, std::error_code> listener::accept() {
             // A client that gave up while it was queued took its place with it.
             if (errno != EINTR && errno != ECONNABORTED) return -errno;
         }
-    });
+    }, ctx);
     if (!accepted) return std::unexpected(accepted.error());
     auto fd = adopt_or_close(static_cast<int>(*accepted));
     if (!fd) return std::unexpected(fd.error());

@@ -1,22 +1,5 @@
 // SPDX-License-Identifier: MIT
-// io::fd's descriptors: who waits for which direction, deadlines, and closing under way.
-//
-// A descriptor counts its uses: one for being open, one for each call in progress. close() gives
-// up the first; whoever gives up the last closes the native descriptor, so that its number cannot
-// be taken by another file while a call still uses it. Descriptors are reused but never freed, and
-// a tag that changes with each reuse tells events of an earlier life.
-//
-// Each direction has at most one caller at a time (`busy`; others queue), which tries its system
-// call and, at EAGAIN, parks until the poller says ready. `ready` is cleared before a try and set
-// by an edge: an edge after the try is never lost.
-//
-// A TCP stream that gave less than was asked for is drained: the next read waits for an edge
-// without trying, which saves a system call for each message. Not after a hangup or urgent data
-// was seen: that edge comes once, and a read stops short before urgent data. Other files may stop
-// short of what they have (a unix socket at a passed descriptor, a pipe at a packet).
-//
-// Threads that the runtime does not own wait by poll(2) in short slices, because their wait must
-// end without a runtime too.
+// io::fd's calls: taking turns, waiting for the poller, and what ends a wait.
 #include <algorithm>
 #include <cerrno>
 #include <climits>
@@ -24,19 +7,17 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
-
-#include <pirn/io.h>
 
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
+#include "runtime/cancel.h"
+#include "runtime/descriptor.h"
 #include "runtime/fork.h"
 #include "runtime/netpoll.h"
+#include "runtime/sched.h"
 #include "runtime/self.h"
 #include "runtime/status.h"
-#include "runtime/sched.h"
-#include "runtime/waiter.h"
 
 namespace pirn::io::detail {
 
@@ -44,52 +25,11 @@ using namespace rt;
 
 namespace {
 
-enum class outcome : std::uintptr_t { ready, closed, timed_out, again };
-
-struct side;
-
-struct io_waiter : waiter, timer {
-    descriptor* d = nullptr;
-    side* at = nullptr;
-    outcome result = outcome::ready;
-};
-
-struct side {
-    // Guarded by descriptor::mu.
-    bool busy = false;              // a call is in progress
-    waiter_queue turn;              // callers waiting for it to end
-    io_waiter* parked = nullptr;    // the one in progress, waiting for the poller
-    std::int64_t deadline_ns = base::k_never_ns;
-    bool drained = false;           // the last try took less than it asked for
-    bool hangup = false;            // the peer has closed: no further edge may come
-    // Set by the poller, cleared before a try. Atomic for that.
-    base::atomic<bool> ready{false};
-};
-
-}  // namespace
-
-struct descriptor {
-    lock mu{lock_rank::fd};
-    // Guarded by mu.
-    int native = -1;
-    std::uint32_t uses = 0;
-    bool closing = false;
-    bool held = false;         // an fd object refers to it
-    bool tcp = false;
-    bool socket = false;
-    std::uint16_t tag = 0;
-    side in, out;
-    // Guarded by free_mu.
-    descriptor* next_free = nullptr;
-};
-
-namespace {
-
 constinit lock free_mu{lock_rank::leaf};
 constinit descriptor* free_list = nullptr;  // guarded by free_mu
 base::atomic<std::uint32_t> parked_count{0};
 
-std::error_code error_of(int e) { return {e, std::generic_category()}; }
+std::error_code errno_code(int e) { return {e, std::generic_category()}; }
 
 descriptor* take_descriptor() {
     {
@@ -141,65 +81,79 @@ waiter* pass_turn(side& s) {
     return next;
 }
 
+}  // namespace
+
+// The end of a waiter's wait by its context, if it has one.
+class recall : cancel_waiter {
+  public:
+    recall(io_waiter* waiting, cancel_source* until) : w(waiting) {
+        if (until == nullptr) return;
+        w->end = this;
+        w->is_select = true;   // so that it is dropped also if it was woken but did not go on
+        claim = &take_off;
+        const lock_guard hold(until->mu);
+        if (until->is_done())
+            came = true;
+        else
+            join(until);
+    }
+    ~recall() { leave(); }
+    using cancel_waiter::leave;
+
+    bool came = false;   // guarded by the descriptor's lock once it has joined
+
+  private:
+    static who take_off(cancel_waiter* c) noexcept {
+        auto* self = static_cast<recall*>(c);
+        io_waiter* w = self->w;
+        const lock_guard hold(w->d->mu);
+        self->came = true;
+        if (w->at->parked == w)
+            w->at->parked = nullptr;
+        else if (w->linked())
+            w->at->turn.remove(w);
+        else
+            return {};   // it does not wait yet, or another was first
+        w->result = outcome::cancelled;
+        return w->owner;
+    }
+
+    io_waiter* w;
+};
+
+namespace {
+
 bool drop_turn(waiter* w) noexcept {
     auto* iw = static_cast<io_waiter*>(w);
     descriptor* d = iw->d;
     d->mu.acquire();
-    if (!iw->linked()) {
+    const bool was_linked = iw->linked();
+    if (was_linked) {
+        iw->at->turn.remove(iw);
+        end_use(d);
+    } else {
         d->mu.release();
-        return false;
     }
-    iw->at->turn.remove(iw);
-    end_use(d);
-    return true;
+    if (iw->end != nullptr) iw->end->leave();
+    return was_linked;
 }
 
 bool drop_parked(waiter* w) noexcept {
     auto* iw = static_cast<io_waiter*>(w);
     descriptor* d = iw->d;
     d->mu.acquire();
-    if (iw->at->parked != iw) {
+    const bool was_parked = iw->at->parked == iw;
+    if (was_parked) {
+        iw->at->parked = nullptr;
+        parked_count.fetch_sub(1, std::memory_order_relaxed);
+        // Goroutines in line are dropped like this one; the turn ends here.
+        iw->at->busy = false;
+        end_use(d);
+    } else {
         d->mu.release();
-        return false;
     }
-    iw->at->parked = nullptr;
-    parked_count.fetch_sub(1, std::memory_order_relaxed);
-    // Goroutines in line are dropped like this one; the turn ends here.
-    iw->at->busy = false;
-    end_use(d);
-    return true;
-}
-
-// Begins a call: counts a use and waits for the direction's turn. 0 or an errno value.
-int begin(descriptor* d, side& s) {
-    d->mu.acquire();
-    if (d->closing || d->native < 0) {
-        d->mu.release();
-        return EBADF;
-    }
-    ++d->uses;
-    if (!s.busy) {
-        s.busy = true;
-        d->mu.release();
-        return 0;
-    }
-    parker self;
-    io_waiter w;
-    w.owner = self.name();
-    w.d = d;
-    w.at = &s;
-    w.drop = drop_turn;
-    s.turn.push_back(&w);
-    self.park(unlock_descriptor, d, wait_reason::io_wait, &w);
-    return 0;  // the turn was passed on; closing shows at the try
-}
-
-void end(descriptor* d, side& s) {
-    d->mu.acquire();
-    waiter* next = pass_turn(s);
-    const who owner = next != nullptr ? next->owner : who{};
-    end_use(d);
-    if (owner) rt::ready(owner);
+    if (iw->end != nullptr) iw->end->leave();
+    return was_parked;
 }
 
 void deadline_passed(timer* t) {
@@ -211,18 +165,71 @@ void deadline_passed(timer* t) {
     if (woken != nullptr) rt::ready(woken->owner);
 }
 
-// Waits on a thread of its own: poll(2) in slices, so that closing and deadlines are seen.
-int thread_wait(descriptor* d, side& s, bool reading) {
+}  // namespace
+
+std::error_code call::error_of(ssize_t failed) const noexcept {
+    return failed == k_cancelled ? cancel_reason(until) : errno_code(static_cast<int>(-failed));
+}
+
+// The turn if nobody has it; else -EBUSY. mu is held.
+int call::begin_at_once() {
+    if (d.closing || d.native < 0) return -EBADF;
+    if (s.busy) return -EBUSY;
+    ++d.uses;
+    s.busy = true;
+    return 0;
+}
+
+int call::begin() {
+    if (until != nullptr && until->is_done()) return k_cancelled;
+    d.mu.acquire();
+    const int e = begin_at_once();
+    d.mu.release();
+    return e == -EBUSY ? wait_for_turn() : e;
+}
+
+int call::wait_for_turn() {
+    parker self;
+    io_waiter w(&d, &s);
+    w.owner = self.name();
+    w.drop = drop_turn;
+    const recall end(&w, until);
+    d.mu.acquire();
+    if (const int e = end.came ? k_cancelled : begin_at_once(); e != -EBUSY) {
+        d.mu.release();
+        return e;
+    }
+    ++d.uses;
+    s.turn.push_back(&w);
+    self.park(unlock_descriptor, &d, wait_reason::io_wait, &w);
+    // The turn was passed on; that it is closing shows at the try.
+    if (w.result != outcome::cancelled) return 0;
+    d.mu.acquire();
+    end_use(&d);
+    return k_cancelled;
+}
+
+void call::end() {
+    d.mu.acquire();
+    waiter* next = pass_turn(s);
+    const who owner = next != nullptr ? next->owner : who{};
+    end_use(&d);
+    if (owner) rt::ready(owner);
+}
+
+// By poll(2) in slices, so that closing, deadlines and the context are seen.
+int call::wait_on_thread() {
     constexpr int k_slice_ms = 20;
     for (;;) {
-        d->mu.acquire();
-        const bool closed = d->closing;
+        d.mu.acquire();
+        const bool closed = d.closing;
         const std::int64_t deadline = s.deadline_ns;
-        const int native = d->native;
-        d->mu.release();
-        if (closed) return ECANCELED;
+        const int native = d.native;
+        d.mu.release();
+        if (closed) return -ECANCELED;
+        if (until != nullptr && until->is_done()) return k_cancelled;
         const std::int64_t now = base::now_ns();
-        if (deadline <= now) return ETIMEDOUT;
+        if (deadline <= now) return -ETIMEDOUT;
         pollfd p{native, static_cast<short>(reading ? POLLIN | POLLRDHUP : POLLOUT), 0};
         const std::int64_t left_ms = (deadline - now) / 1'000'000 + 1;
         if (::poll(&p, 1, static_cast<int>(std::min<std::int64_t>(left_ms, k_slice_ms))) > 0)
@@ -230,91 +237,82 @@ int thread_wait(descriptor* d, side& s, bool reading) {
     }
 }
 
-// Parks until the poller has seen an edge since the last try. 0 or an errno value.
-int wait_ready(descriptor* d, side& s, bool reading) {
+int call::wait_ready() {
     parker self;
-    if (!self.on_goroutine()) return thread_wait(d, s, reading);
+    if (!self.on_goroutine()) return wait_on_thread();
+    io_waiter w(&d, &s);
+    w.owner = self.name();
+    w.drop = drop_parked;
+    w.fire = deadline_passed;
+    const recall end(&w, until);
     for (;;) {
-        io_waiter w;
-        d->mu.acquire();
-        if (d->closing) {
-            d->mu.release();
-            return ECANCELED;
-        }
+        d.mu.acquire();
         const std::int64_t deadline = s.deadline_ns;
-        if (deadline != base::k_never_ns && deadline <= base::now_ns()) {
-            d->mu.release();
-            return ETIMEDOUT;
+        const bool timed = deadline != base::k_never_ns;
+        int done = 1;
+        if (d.closing)
+            done = -ECANCELED;
+        else if (end.came)
+            done = k_cancelled;
+        else if (timed && deadline <= base::now_ns())
+            done = -ETIMEDOUT;
+        else if (s.ready.exchange(false, std::memory_order_relaxed))  // mu orders it
+            done = 0;
+        if (done <= 0) {
+            d.mu.release();
+            return done;
         }
-        if (s.ready.exchange(false, std::memory_order_relaxed)) {  // mu orders it
-            d->mu.release();
-            return 0;
-        }
-        w.owner = self.name();
-        w.d = d;
-        w.at = &s;
-        w.drop = drop_parked;
         s.parked = &w;
         parked_count.fetch_add(1, std::memory_order_relaxed);
-        if (deadline != base::k_never_ns) {
-            // Fires under mu at the earliest, that is after the park.
-            w.fire = deadline_passed;
-            timer_start(&w, deadline);
-        }
-        self.park(unlock_descriptor, d, wait_reason::io_wait, &w);
+        // Fires under mu at the earliest, that is after the park.
+        if (timed) timer_start(&w, deadline);
+        self.park(unlock_descriptor, &d, wait_reason::io_wait, &w);
         parked_count.fetch_sub(1, std::memory_order_relaxed);
-        if (deadline != base::k_never_ns) timer_stop(&w);
+        if (timed) timer_stop(&w);
         switch (w.result) {
             case outcome::ready: return 0;
-            case outcome::closed: return ECANCELED;
+            case outcome::closed: return -ECANCELED;
+            case outcome::cancelled: return k_cancelled;
             case outcome::timed_out: continue;  // the deadline may have been moved since
             case outcome::again: continue;
         }
     }
 }
 
-// One goroutine's try of `op`, repeated until it does not say EAGAIN. The turn is the caller's.
-ssize_t try_until_ready(descriptor* d, side& s, bool reading, native_op op, void* arg) {
+ssize_t call::try_until_ready(native_op op, void* arg) {
     for (;;) {
-        d->mu.acquire();
-        const bool closed = d->closing;
+        d.mu.acquire();
+        const bool closed = d.closing;
         const std::int64_t deadline = s.deadline_ns;
         const bool wait_first = s.drained && !s.hangup;
         s.drained = false;
-        const int native = d->native;
+        const int native = d.native;
         const bool skip_try = wait_first && self() != nullptr;
-        // Before the try: see above. Under mu, as the poller's store is.
+        // Before the try: see descriptor.h. Under mu, as the poller's store is.
         if (!skip_try) s.ready.store(false, std::memory_order_relaxed);
-        d->mu.release();
+        d.mu.release();
         if (closed) return -ECANCELED;
         if (deadline != base::k_never_ns && deadline <= base::now_ns()) return -ETIMEDOUT;
         if (skip_try) {
-            if (const int e = wait_ready(d, s, reading)) return -e;
+            if (const int e = wait_ready()) return e;
         }
         const ssize_t n = op(native, arg);
         if (n == -EINTR) continue;
         if (n != -EAGAIN && n != -EWOULDBLOCK) return n;
-        if (const int e = wait_ready(d, s, reading)) return -e;
+        if (const int e = wait_ready()) return e;
     }
 }
 
-std::expected<ssize_t, std::error_code> run_op(descriptor* d, bool reading, native_op op,
-                                               void* arg) {
-    side& s = reading ? d->in : d->out;
-    if (const int e = begin(d, s)) return std::unexpected(error_of(e));
-    const ssize_t n = try_until_ready(d, s, reading, op, arg);
-    end(d, s);
-    if (n < 0) return std::unexpected(error_of(static_cast<int>(-n)));
-    return n;
+void call::mark_drained() {
+    const lock_guard hold(d.mu);
+    s.drained = true;
 }
-
-}  // namespace
 
 std::expected<descriptor*, std::error_code> open_descriptor(int native) {
     const int flags = ::fcntl(native, F_GETFL);
-    if (flags < 0) return std::unexpected(error_of(errno));
+    if (flags < 0) return std::unexpected(errno_code(errno));
     if ((flags & O_NONBLOCK) == 0 && ::fcntl(native, F_SETFL, flags | O_NONBLOCK) < 0)
-        return std::unexpected(error_of(errno));
+        return std::unexpected(errno_code(errno));
     int type = 0, domain = 0;
     socklen_t size = sizeof type;
     const bool socket = ::getsockopt(native, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
@@ -351,7 +349,7 @@ std::expected<descriptor*, std::error_code> open_descriptor(int native) {
         lock_guard hold(free_mu);
         d->next_free = free_list;
         free_list = d;
-        return std::unexpected(error_of(e));
+        return std::unexpected(errno_code(e));
     }
     return d;
 }
@@ -391,16 +389,21 @@ int native_of(const descriptor* d) noexcept {
 }
 
 std::expected<ssize_t, std::error_code> retry(descriptor* d, bool reading, native_op op,
-                                              void* arg) {
-    return run_op(d, reading, op, arg);
+                                              void* arg, const cancellation& until) {
+    call c(d, reading, until);
+    if (const int e = c.begin()) return std::unexpected(c.error_of(e));
+    const ssize_t n = c.try_until_ready(op, arg);
+    c.end();
+    if (n < 0) return std::unexpected(c.error_of(n));
+    return n;
 }
 
-std::error_code wait_until_ready(descriptor* d, bool reading) {
-    side& s = reading ? d->in : d->out;
-    if (const int e = begin(d, s)) return error_of(e);
-    const int e = wait_ready(d, s, reading);
-    end(d, s);
-    return e != 0 ? error_of(e) : std::error_code{};
+std::error_code wait_until_ready(descriptor* d, bool reading, const cancellation& until) {
+    call c(d, reading, until);
+    if (const int e = c.begin()) return c.error_of(e);
+    const int e = c.wait_ready();
+    c.end();
+    return e != 0 ? c.error_of(e) : std::error_code{};
 }
 
 void set_deadline_ns(descriptor* d, bool reading, bool writing, std::int64_t when_ns) {
@@ -417,97 +420,6 @@ void set_deadline_ns(descriptor* d, bool reading, bool writing, std::int64_t whe
     for (who w : again) {
         if (w) rt::ready(w);
     }
-}
-
-namespace {
-
-struct read_request {
-    std::span<std::byte> buffer;
-};
-
-struct write_request {
-    iovec* pieces;
-    int count;
-    bool socket;
-};
-
-ssize_t do_read(int native, void* arg) {
-    auto& r = *static_cast<read_request*>(arg);
-    const ssize_t n = ::read(native, r.buffer.data(), r.buffer.size());
-    return n < 0 ? -errno : n;
-}
-
-// A broken pipe of a socket raises nothing; for other files the M is marked, so that the handler
-// in signal.cc knows whose SIGPIPE it is.
-ssize_t do_write(int native, void* arg) {
-    auto& w = *static_cast<write_request*>(arg);
-    if (w.socket) {
-        msghdr message{};
-        message.msg_iov = w.pieces;
-        message.msg_iovlen = static_cast<std::size_t>(w.count);
-        const ssize_t n = ::sendmsg(native, &message, MSG_NOSIGNAL);
-        return n < 0 ? -errno : n;
-    }
-    m* mp = self();
-    if (mp != nullptr) mp->writing_fd = true;
-    const ssize_t n = ::writev(native, w.pieces, w.count);
-    const int e = errno;
-    if (mp != nullptr) mp->writing_fd = false;
-    return n < 0 ? -e : n;
-}
-
-}  // namespace
-
-std::expected<std::size_t, std::error_code> read_some(descriptor* d, std::span<std::byte> buffer) {
-    if (buffer.empty()) return 0;
-    read_request r{buffer};
-    side& s = d->in;
-    if (const int e = begin(d, s)) return std::unexpected(error_of(e));
-    const ssize_t n = try_until_ready(d, s, true, do_read, &r);
-    d->mu.acquire();
-    if (n > 0 && d->tcp && static_cast<std::size_t>(n) < buffer.size()) s.drained = true;
-    d->mu.release();
-    end(d, s);
-    if (n < 0) return std::unexpected(error_of(static_cast<int>(-n)));
-    return static_cast<std::size_t>(n);
-}
-
-std::expected<std::size_t, std::error_code> write_all(descriptor* d,
-                                                      const std::span<const std::byte>* buffers,
-                                                      std::size_t count) {
-    constexpr std::size_t k_pieces = 16;
-    side& s = d->out;
-    if (const int e = begin(d, s)) return std::unexpected(error_of(e));
-    std::size_t total = 0, at = 0, offset = 0;
-    ssize_t n = 0;
-    while (at < count) {
-        iovec pieces[k_pieces];
-        int used = 0;
-        for (std::size_t i = at, skip = offset; i < count && used < int{k_pieces}; ++i, skip = 0) {
-            if (buffers[i].size() == skip) continue;
-            pieces[used++] = {const_cast<std::byte*>(buffers[i].data()) + skip,
-                              buffers[i].size() - skip};
-        }
-        if (used == 0) break;
-        write_request w{pieces, used, d->socket};
-        n = try_until_ready(d, s, false, do_write, &w);
-        if (n < 0) break;
-        total += static_cast<std::size_t>(n);
-        // Steps over what is written.
-        for (auto left = static_cast<std::size_t>(n); at < count;) {
-            const std::size_t rest = buffers[at].size() - offset;
-            if (left < rest) {
-                offset += left;
-                break;
-            }
-            left -= rest;
-            offset = 0;
-            ++at;
-        }
-    }
-    end(d, s);
-    if (n < 0) return std::unexpected(error_of(static_cast<int>(-n)));
-    return total;
 }
 
 }  // namespace pirn::io::detail

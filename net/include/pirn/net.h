@@ -29,6 +29,9 @@ void destroy_listener(listener_state*) noexcept;
 // One end of a connection. Movable; the destructor closes. One goroutine may read while another
 // writes; two readers (or two writers) take turns, each call as a whole. close() and the deadlines
 // may be called at any time from anywhere. TCP_NODELAY is set, and keep-alive at 15 s, as in Go.
+//
+// Every call that blocks, here and below, takes a context: once that is done, it returns the
+// context's error. The connection stays as it is; of a write, some may be written.
 class conn {
   public:
     conn() = default;
@@ -37,19 +40,21 @@ class conn {
 
     // Blocks until at least a byte is there; the count. 0: end of stream (or an empty buffer). A
     // peer that reset the connection is std::errc::connection_reset.
-    std::expected<std::size_t, std::error_code> read(std::span<std::byte> buffer) {
-        return fd_.read(buffer);
+    std::expected<std::size_t, std::error_code> read(std::span<std::byte> buffer,
+                                                     const cancellation& ctx = {}) {
+        return fd_.read(buffer, ctx);
     }
     // Blocks until the kernel has taken all of it; the count, or the error (some of it may be
     // written then). A peer that is gone is std::errc::broken_pipe or connection_reset; there is
     // no SIGPIPE.
-    std::expected<std::size_t, std::error_code> write(std::span<const std::byte> bytes) {
-        return fd_.write(bytes);
+    std::expected<std::size_t, std::error_code> write(std::span<const std::byte> bytes,
+                                                      const cancellation& ctx = {}) {
+        return fd_.write(bytes, ctx);
     }
     // The same for several buffers, in as few system calls as there can be.
     std::expected<std::size_t, std::error_code> write_v(
-        std::span<const std::span<const std::byte>> buffers) {
-        return fd_.write_v(buffers);
+        std::span<const std::span<const std::byte>> buffers, const cancellation& ctx = {}) {
+        return fd_.write_v(buffers, ctx);
     }
 
     // Ends this direction: the peer reads what was written and then the end of the stream. Reading
@@ -108,7 +113,7 @@ class listener {
     // process) or too_many_files_open_in_system; the connection goes on waiting, and the listener
     // is as good as before. A client that reset its connection while it waited may be passed over
     // or accepted; in the latter case the first read tells.
-    std::expected<conn, std::error_code> accept();
+    std::expected<conn, std::error_code> accept(const cancellation& ctx = {});
 
     // Past the deadline, accept fails with std::errc::timed_out; a default-constructed time point
     // means none.
@@ -139,6 +144,7 @@ std::expected<listener, std::error_code> listen(std::string_view address,
                                                 listen_options options = {});
 
 // Blocks until the connection stands. Nobody listening is std::errc::connection_refused.
-std::expected<conn, std::error_code> dial(std::string_view address);
+std::expected<conn, std::error_code> dial(std::string_view address,
+                                          const cancellation& ctx = {});
 
 }  // namespace pirn

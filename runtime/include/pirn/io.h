@@ -12,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include <pirn/cancellation.h>
 #include <pirn/sleep.h>
 
 namespace pirn::io {
@@ -24,11 +25,14 @@ std::expected<descriptor*, std::error_code> open_descriptor(int native);
 void release_descriptor(descriptor*) noexcept;
 void close_descriptor(descriptor*) noexcept;
 int native_of(const descriptor*) noexcept;
-std::expected<std::size_t, std::error_code> read_some(descriptor*, std::span<std::byte>);
-std::expected<ssize_t, std::error_code> retry(descriptor*, bool reading, native_op, void* arg);
-std::error_code wait_until_ready(descriptor*, bool reading);
+std::expected<std::size_t, std::error_code> read_some(descriptor*, std::span<std::byte>,
+                                                      const cancellation&);
+std::expected<ssize_t, std::error_code> retry(descriptor*, bool reading, native_op, void* arg,
+                                              const cancellation&);
+std::error_code wait_until_ready(descriptor*, bool reading, const cancellation&);
 std::expected<std::size_t, std::error_code> write_all(
-    descriptor*, const std::span<const std::byte>* buffers, std::size_t count);
+    descriptor*, const std::span<const std::byte>* buffers, std::size_t count,
+    const cancellation&);
 void set_deadline_ns(descriptor*, bool reading, bool writing, std::int64_t when_ns);
 }  // namespace detail
 
@@ -37,6 +41,9 @@ void set_deadline_ns(descriptor*, bool reading, bool writing, std::int64_t when_
 // any time from anywhere: it wakes every blocked caller with std::errc::operation_canceled, and
 // later calls fail with std::errc::bad_file_descriptor. Moving from an object that others use is a
 // race, as with every C++ object.
+//
+// Every call that blocks takes a context: once that is done, it returns the context's error. The
+// descriptor stays as it is.
 class fd {
   public:
     fd() = default;
@@ -59,41 +66,44 @@ class fd {
     }
 
     // Blocks until at least a byte is there. 0: end of stream (or an empty buffer).
-    std::expected<std::size_t, std::error_code> read(std::span<std::byte> buffer) {
+    std::expected<std::size_t, std::error_code> read(std::span<std::byte> buffer,
+                                                     const cancellation& ctx = {}) {
         if (d_ == nullptr) return std::unexpected(closed_error());
-        return detail::read_some(d_, buffer);
+        return detail::read_some(d_, buffer, ctx);
     }
     // Blocks until all of it is written; the count, or the error (some of it may be written then).
     // A broken pipe is std::errc::broken_pipe; no SIGPIPE ends the process.
-    std::expected<std::size_t, std::error_code> write(std::span<const std::byte> bytes) {
+    std::expected<std::size_t, std::error_code> write(std::span<const std::byte> bytes,
+                                                      const cancellation& ctx = {}) {
         if (d_ == nullptr) return std::unexpected(closed_error());
-        return detail::write_all(d_, &bytes, 1);
+        return detail::write_all(d_, &bytes, 1, ctx);
     }
     // The same for several buffers, in as few system calls as there can be.
     std::expected<std::size_t, std::error_code> write_v(
-        std::span<const std::span<const std::byte>> buffers) {
+        std::span<const std::span<const std::byte>> buffers, const cancellation& ctx = {}) {
         if (d_ == nullptr) return std::unexpected(closed_error());
-        return detail::write_all(d_, buffers.data(), buffers.size());
+        return detail::write_all(d_, buffers.data(), buffers.size(), ctx);
     }
 
     // For system calls of your own: op(native) is tried until it does not return -EAGAIN, with a
     // wait for readability (retry_read) or writability (retry_write) between. It returns >= 0, or
     // minus an errno value; it must not block.
     template <class Op>
-    std::expected<ssize_t, std::error_code> retry_read(Op&& op) {
-        return retry(true, op);
+    std::expected<ssize_t, std::error_code> retry_read(Op&& op, const cancellation& ctx = {}) {
+        return retry(true, op, ctx);
     }
     template <class Op>
-    std::expected<ssize_t, std::error_code> retry_write(Op&& op) {
-        return retry(false, op);
+    std::expected<ssize_t, std::error_code> retry_write(Op&& op,
+                                                        const cancellation& ctx = {}) {
+        return retry(false, op, ctx);
     }
     // Blocks until the poller has reported the descriptor readable (writable) since it last gave
-    // EAGAIN; may return early. No error, timed_out or operation_canceled.
-    std::error_code wait_readable() {
-        return d_ == nullptr ? closed_error() : detail::wait_until_ready(d_, true);
+    // EAGAIN; may return early. No error, timed_out, operation_canceled, or the context's.
+    std::error_code wait_readable(const cancellation& ctx = {}) {
+        return d_ == nullptr ? closed_error() : detail::wait_until_ready(d_, true, ctx);
     }
-    std::error_code wait_writable() {
-        return d_ == nullptr ? closed_error() : detail::wait_until_ready(d_, false);
+    std::error_code wait_writable(const cancellation& ctx = {}) {
+        return d_ == nullptr ? closed_error() : detail::wait_until_ready(d_, false, ctx);
     }
 
     // Past the deadline, reads (writes) blocked then or begun later fail with std::errc::timed_out;
@@ -125,12 +135,13 @@ class fd {
                                 t == clock::time_point{} ? INT64_MAX : pirn::detail::steady_ns(t));
     }
     template <class Op>
-    std::expected<ssize_t, std::error_code> retry(bool reading, Op& op) {
+    std::expected<ssize_t, std::error_code> retry(bool reading, Op& op,
+                                                  const cancellation& ctx) {
         if (d_ == nullptr) return std::unexpected(closed_error());
         return detail::retry(
             d_, reading,
             [](int native, void* arg) -> ssize_t { return (*static_cast<Op*>(arg))(native); },
-            const_cast<void*>(static_cast<const void*>(&op)));
+            const_cast<void*>(static_cast<const void*>(&op)), ctx);
     }
 
     detail::descriptor* d_ = nullptr;
