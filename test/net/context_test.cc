@@ -7,7 +7,7 @@
 
 #include <pirn/context.h>
 
-#include "net_test.h"
+#include "test/net/net_test.h"
 
 using namespace net_test;
 
@@ -70,7 +70,8 @@ TEST_CASE("a context that is done ends every call before it begins", "[net][cont
         // What is there is still there.
         EXPECT(v, read_some(a) == "there");
         // The error as users ask for it.
-        EXPECT(v, k_canceled == std::errc::operation_canceled && k_too_late == std::errc::timed_out);
+        EXPECT(v, k_canceled == std::errc::operation_canceled);
+        EXPECT(v, k_too_late == std::errc::timed_out);
     });
 }
 
