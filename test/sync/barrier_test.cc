@@ -4,7 +4,6 @@
 #include <pirn/latch.h>
 
 #include <array>
-#include <new>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -12,6 +11,7 @@
 
 #include "runtime/sema.h"
 #include "test/chan/verdict.h"
+#include "test/support/place.h"
 
 using namespace pirn::test;
 
@@ -51,13 +51,13 @@ TEST_CASE("a latch opens when it was counted down") {
 TEST_CASE("Y30 a latch may be destroyed while others are still inside count_down") {
     const std::uint64_t random = seed("Y30 latch");
     in_run([random](verdict& v) {
-        alignas(pirn::latch) std::array<unsigned char, sizeof(pirn::latch)> bytes;
+        place<pirn::latch> here;
         pirn::latch* l = nullptr;
         int plain = 0;
         duel(
             at_full_speed(1000), random,
             [&] {
-                l = ::new (bytes.data()) pirn::latch(1);
+                l = here.make(1);
                 plain = 0;
             },
             [&] {
@@ -67,12 +67,9 @@ TEST_CASE("Y30 a latch may be destroyed while others are still inside count_down
             [&] {
                 l->wait();
                 EXPECT(plain == 1);
-                l->~latch();
-                bytes.fill(0xEE);
+                here.destroy(l);
             },
-            [&] {
-                for (const unsigned char b : bytes) EXPECT(b == 0xEE);
-            });
+            [&] { EXPECT(here.untouched()); });
     });
 }
 

@@ -2,11 +2,9 @@
 // cond: Y15-Y19, the timed forms, and std::condition_variable_any with our locks.
 #include <pirn/cond.h>
 
-#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
-#include <new>
 #include <shared_mutex>
 #include <stdexcept>
 #include <thread>
@@ -19,6 +17,7 @@
 
 #include "runtime/sema.h"
 #include "test/chan/verdict.h"
+#include "test/support/place.h"
 
 using namespace pirn::test;
 using namespace std::chrono_literals;
@@ -326,10 +325,10 @@ TEST_CASE("std::condition_variable_any works with our locks") {
 
 TEST_CASE("a cond may be destroyed when all have been notified") {
     in_run([](verdict& v) {
-        alignas(pirn::cond) std::array<unsigned char, sizeof(pirn::cond)> bytes;
+        place<pirn::cond> here;
         for (int round = 0; round < at_full_speed(300); ++round) {
             pirn::mutex m;
-            auto* c = ::new (bytes.data()) pirn::cond;
+            auto* c = here.make();
             int in = 0;
             crowd all;
             for (int g = 0; g < 3; ++g)
@@ -341,10 +340,9 @@ TEST_CASE("a cond may be destroyed when all have been notified") {
             UNTIL((std::lock_guard(m), in == 3));
             // They have unlocked, but may not sleep yet.
             c->notify_all();
-            c->~cond();
-            bytes.fill(0xEE);
+            here.destroy(c);
             all.join();
-            for (const unsigned char b : bytes) EXPECT(b == 0xEE);
+            EXPECT(here.untouched());
         }
     });
 }

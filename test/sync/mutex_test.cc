@@ -5,7 +5,6 @@
 #include <array>
 #include <chrono>
 #include <mutex>
-#include <new>
 #include <thread>
 #include <type_traits>
 #include <vector>
@@ -21,6 +20,7 @@
 #include "runtime/base/sanitizer.h"
 #include "runtime/sema.h"
 #include "test/chan/verdict.h"
+#include "test/support/place.h"
 
 using namespace pirn::test;
 using namespace std::chrono_literals;
@@ -381,30 +381,11 @@ TEST_CASE("Y19 a mutex cannot be copied or moved") {
     REQUIRE(hold.owns_lock());
 }
 
-namespace {
-
-// Memory in which a mutex lives for a while. What is written there afterwards must stay.
-struct place {
-    alignas(pirn::mutex) std::array<unsigned char, sizeof(pirn::mutex)> bytes;
-    pirn::mutex* make() { return ::new (bytes.data()) pirn::mutex; }
-    void destroy(pirn::mutex* m) {
-        m->~mutex();
-        bytes.fill(0xEE);
-    }
-    bool untouched() const {
-        for (const unsigned char b : bytes)
-            if (b != 0xEE) return false;
-        return true;
-    }
-};
-
-}  // namespace
-
 TEST_CASE("Y30 a mutex may be destroyed while its last user is still inside unlock") {
     const std::uint64_t random = seed("Y30");
     in_run([random](verdict& v) {
         // Two users; the one that leaves last destroys it, and the other may not have returned yet.
-        place here;
+        place<pirn::mutex> here;
         pirn::mutex* m = nullptr;
         int left = 0;
         const auto use = [&] {

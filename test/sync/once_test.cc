@@ -3,10 +3,8 @@
 // test/prog/once_recursive.cc.
 #include <pirn/once.h>
 
-#include <array>
 #include <functional>
 #include <memory>
-#include <new>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -15,6 +13,7 @@
 
 #include "runtime/sema.h"
 #include "test/chan/verdict.h"
+#include "test/support/place.h"
 
 using namespace pirn::test;
 
@@ -120,13 +119,13 @@ TEST_CASE("Y21 a function that throws, or calls goexit, counts as done") {
 TEST_CASE("Y24 the function's return happens before every call's return") {
     const std::uint64_t random = seed("Y24");
     in_run([random](verdict& v) {
-        alignas(pirn::once) std::array<unsigned char, sizeof(pirn::once)> bytes;
+        place<pirn::once> here;
         pirn::once* o = nullptr;
         int plain = 0, left = 0, right = 0;
         duel(
             5000, random,
             [&] {
-                o = ::new (bytes.data()) pirn::once;
+                o = here.make();
                 plain = 0;
             },
             [&] {
@@ -144,24 +143,22 @@ TEST_CASE("Y24 the function's return happens before every call's return") {
 TEST_CASE("a once may be destroyed as soon as a call has returned") {
     const std::uint64_t random = seed("once destruction");
     in_run([random](verdict& v) {
-        alignas(pirn::once) std::array<unsigned char, sizeof(pirn::once)> bytes;
+        place<pirn::once> here;
         pirn::once* o = nullptr;
         std::atomic<bool> began{false};
         duel(
             5000, random,
             [&] {
                 began = false;
-                o = ::new (bytes.data()) pirn::once;
+                o = here.make();
             },
             [&] {
                 UNTIL(began.load());
                 o->call([] {});
-                bytes.fill(0xEE);
+                here.destroy(o);
             },
             [&] { o->call([&] { began = true; }); },
-            [&] {
-                for (const unsigned char b : bytes) EXPECT(b == 0xEE);
-            });
+            [&] { EXPECT(here.untouched()); });
     });
 }
 

@@ -5,7 +5,6 @@
 #include <array>
 #include <chrono>
 #include <mutex>
-#include <new>
 #include <shared_mutex>
 #include <thread>
 #include <type_traits>
@@ -16,6 +15,7 @@
 
 #include "runtime/sema.h"
 #include "test/chan/verdict.h"
+#include "test/support/place.h"
 
 using namespace pirn::test;
 using namespace std::chrono_literals;
@@ -309,29 +309,10 @@ TEST_CASE("Y19 an rw_mutex cannot be copied or moved, and std's locks take it") 
     REQUIRE((one.owns_lock() && two.owns_lock()));
 }
 
-namespace {
-
-// Memory in which one lives for a while. What is written there afterwards must stay.
-struct place {
-    alignas(pirn::rw_mutex) std::array<unsigned char, sizeof(pirn::rw_mutex)> bytes;
-    pirn::rw_mutex* make() { return ::new (bytes.data()) pirn::rw_mutex; }
-    void destroy(pirn::rw_mutex* m) {
-        m->~rw_mutex();
-        bytes.fill(0xEE);
-    }
-    bool untouched() const {
-        for (const unsigned char b : bytes)
-            if (b != 0xEE) return false;
-        return true;
-    }
-};
-
-}  // namespace
-
 TEST_CASE("Y30 an rw_mutex may be destroyed while its last users are still inside unlock") {
     const std::uint64_t random = seed("Y30 rw");
     in_run([random](verdict& v) {
-        place here;
+        place<pirn::rw_mutex> here;
         pirn::rw_mutex* m = nullptr;
         // Readers leave; the writer that comes after them destroys it.
         const auto destroy = [&] {

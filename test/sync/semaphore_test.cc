@@ -2,9 +2,7 @@
 // semaphore: Y29, Y30, the timed forms.
 #include <pirn/semaphore.h>
 
-#include <array>
 #include <chrono>
-#include <new>
 #include <random>
 #include <thread>
 #include <vector>
@@ -13,6 +11,7 @@
 
 #include "runtime/sema.h"
 #include "test/chan/verdict.h"
+#include "test/support/place.h"
 
 using namespace pirn::test;
 using namespace std::chrono_literals;
@@ -167,19 +166,16 @@ TEST_CASE("one that gives up is in nobody's way") {
 TEST_CASE("Y30 a semaphore may be destroyed while others are still inside release") {
     const std::uint64_t random = seed("Y30 semaphore");
     in_run([random](verdict& v) {
-        alignas(pirn::semaphore) std::array<unsigned char, sizeof(pirn::semaphore)> bytes;
+        place<pirn::semaphore> here;
         pirn::semaphore* s = nullptr;
         duel(
-            at_full_speed(1000), random, [&] { s = ::new (bytes.data()) pirn::semaphore; },
+            at_full_speed(1000), random, [&] { s = here.make(); },
             [&] { s->release(2); },
             [&] {
                 s->acquire(2);
-                s->~semaphore();
-                bytes.fill(0xEE);
+                here.destroy(s);
             },
-            [&] {
-                for (const unsigned char b : bytes) EXPECT(b == 0xEE);
-            });
+            [&] { EXPECT(here.untouched()); });
     });
 }
 

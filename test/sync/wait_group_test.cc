@@ -7,13 +7,13 @@
 #include <climits>
 #include <functional>
 #include <memory>
-#include <new>
 #include <thread>
 #include <type_traits>
 #include <vector>
 
 #include "runtime/sema.h"
 #include "test/chan/verdict.h"
+#include "test/support/place.h"
 
 using namespace pirn::test;
 
@@ -249,23 +249,20 @@ TEST_CASE("a wait_group may be destroyed while others are still inside done") {
     static_assert(sizeof(pirn::wait_group) == 8);
     const std::uint64_t random = seed("wait_group destruction");
     in_run([random](verdict& v) {
-        alignas(pirn::wait_group) std::array<unsigned char, sizeof(pirn::wait_group)> bytes;
+        place<pirn::wait_group> here;
         pirn::wait_group* wg = nullptr;
         duel(
             8000, random,
             [&] {
-                wg = ::new (bytes.data()) pirn::wait_group;
+                wg = here.make();
                 wg->add(1);
             },
             [&] {
                 wg->wait();
-                wg->~wait_group();
-                bytes.fill(0xEE);
+                here.destroy(wg);
             },
             [&] { wg->done(); },
-            [&] {
-                for (const unsigned char b : bytes) EXPECT(b == 0xEE);
-            });
+            [&] { EXPECT(here.untouched()); });
         // The next object at the address has waiters of its own, which are not woken by the last
         // one's done().
         for (int round = 0; round < 500; ++round) {
