@@ -36,6 +36,7 @@
 #include "runtime/netpoll.h"
 #include "runtime/scan.h"
 #include "runtime/self.h"
+#include "runtime/signal.h"
 #include "runtime/stackstat.h"
 #include "runtime/status.h"
 
@@ -378,6 +379,16 @@ void queue_global(sched* s, base::fifo<qnode>&& list) {
 
 // park.h
 
+// A handler runs without a limit, as g0 does.
+[[gnu::always_inline]] static inline void refuse_if_in_handler(const m* mp, const char* what) {
+#ifdef PIRN_SPLIT
+    if (arch::limit() == 0) [[unlikely]]
+        refuse_in_handler(mp, what);
+#else
+    (void)mp, (void)what;
+#endif
+}
+
 parker::parker() : gp_(nullptr) {
     // Without a P (in a blocking region) the thread is like a foreign one.
     if (m* mp = self(); mp != nullptr && mp->cpu != nullptr) gp_ = mp->cur();
@@ -392,6 +403,7 @@ void parker::park(void (*unlock)(void*), void* arg, wait_reason reason, waiter* 
     m* mp = self();
     g* gp = gp_;
     PIRN_ASSERT(mp->cur() == gp);
+    refuse_if_in_handler(mp, "a goroutine was to wait");
     gp->reason = reason;
     gp->waiting = waiting;
     // Relaxed: a clock that is only shown.
@@ -518,6 +530,7 @@ spawn_record* new_record(std::size_t bytes, std::size_t align) {
     static_assert(sizeof(spawn_record) == 64, "two cache lines with the closure");
     m* mp = self();
     if (mp == nullptr && !sched_ref()) throw panic("go outside any runtime: call pirn::run first");
+    if (mp != nullptr) refuse_if_in_handler(mp, "pirn::go");
     if (bytes <= spawn_record::k_inline_bytes && align <= k_align) [[likely]] {
         const bool has_p = mp != nullptr && mp->cpu != nullptr;
         auto* r = ::new (has_p ? mp->cpu->records.get() : take_record()) spawn_record;

@@ -153,6 +153,16 @@ void restore_signal_handlers() {
     }
 }
 
+void refuse_in_handler(const m* mp, const char* what) {
+    const auto sp = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+    const auto lowest = reinterpret_cast<std::uintptr_t>(mp->signal_stack);
+    if (sp - lowest >= k_signal_stack_bytes) return;
+    base::report("fatal error: %s in a signal handler\n"
+                 "it may have interrupted the scheduler: let it write to an eventfd or a pipe that "
+                 "a goroutine reads\n", what);
+    base::die();
+}
+
 void open_signal_stack(m* mp) {
     if (mp->signal_stack == nullptr) mp->signal_stack = stack::map_region(k_signal_stack_bytes);
     PIRN_CHECK(mp->signal_stack != nullptr);

@@ -25,4 +25,8 @@ void open_signal_stack(m* mp);
 void close_signal_stack(m* mp);
 void free_signal_stack(m* mp);
 
+// Fatal where the caller, the thread of that M, runs a signal handler: it has interrupted the
+// scheduler perhaps, and must neither start goroutines nor wait. `what` it was about to do.
+void refuse_in_handler(const m* mp, const char* what);
+
 }  // namespace pirn::rt
