@@ -322,19 +322,18 @@ TEST_CASE("a run ends while goroutines wait with a context; both go on to be usa
     const auto ch = make_chan<int>();
     pirn::mutex m;
     m.lock();
-    on_procs([&](int procs) {
-        pirn::run([&, ctx = ctx] {
-            // One that ends with the run, and one that does not.
-            auto [inner, cancel_inner] = with_cancel(background());
-            const auto below = with_cancel(ctx).ctx;
-            for (const context* c : std::initializer_list<const context*>{&ctx, &inner, &below}) {
+    on_procs([&, &outer = ctx](int procs) {
+        // Longer than the run: a goroutine may not have begun to wait when it ends.
+        const context inner = with_cancel(background()).ctx, below = with_cancel(outer).ctx;
+        pirn::run([&] {
+            for (const context* c : std::initializer_list<const context*>{&outer, &inner, &below}) {
                 pirn::go([&, c] { (void)ch.recv(*c); });
                 pirn::go([c] { (void)pirn::sleep_for(1h, *c); });
                 pirn::go([&, c] { (void)m.lock(*c); });
             }
             UNTIL(receivers_parked(ch) == 3);
             UNTIL(pirn::rt::sema_waiting(&m) == 3);
-            UNTIL(is_waited_for(inner) && is_waited_for(ctx) && is_waited_for(below));
+            UNTIL(is_waited_for(inner) && is_waited_for(outer) && is_waited_for(below));
         }, {.procs = procs});
         CHECK(is_idle(ch));
         CHECK(pirn::rt::sema_waiting(&m) == 0);
