@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <span>
 #include <system_error>
 
@@ -44,13 +45,21 @@ void drain_refused(Stream& stream) {
 
 // Serves the connection until its peer ends it, an error does, or a request asks for it. Blocks the
 // caller: a goroutine or a thread. One read and one write per batch of pipelined requests.
-template <byte_stream Stream>
-void serve_http(Stream& stream, service_totals& totals) {
+//
+// answer(stream, session) answers session.pending() and returns how many bytes it has put into
+// session.read_space() meanwhile; nothing, if the connection is to end.
+template <byte_stream Stream, class Answer>
+void serve_http(Stream& stream, service_totals& totals, const Answer& answer) {
     totals.connections.fetch_add(1, std::memory_order_relaxed);
+    const auto read = [&stream](http_session& session) -> std::optional<std::size_t> {
+        const auto got = stream.read(session.read_space());
+        return got && *got > 0 ? std::optional(*got) : std::nullopt;
+    };
     http_session session;
     while (!session.finished()) {
-        const auto got = stream.read(session.read_space());
-        if (!got || *got == 0) {
+        const std::optional<std::size_t> got =
+            session.pending() != nullptr ? answer(stream, session) : read(session);
+        if (!got) {
             return;
         }
         const std::size_t answered = session.received(*got);
@@ -65,6 +74,12 @@ void serve_http(Stream& stream, service_totals& totals) {
     if (session.refused()) {
         drain_refused(stream);
     }
+}
+
+// For who has no answer to what the session leaves to him.
+inline std::size_t answer_not_found(http_session& session) {
+    session.reply({.code = http_session::status::not_found, .body = "nothing here\n"});
+    return 0;
 }
 
 }  // namespace examples

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 namespace examples {
 
@@ -30,22 +31,22 @@ constexpr std::size_t k_max_input_bytes = 64 << 10;
 // An output buffer that grew past this is given back once it is sent.
 constexpr std::size_t k_kept_output_bytes = 16 << 10;
 
-constexpr std::string_view k_text = "text/plain; charset=utf-8";
 constexpr std::string_view k_hello = "Hello, World!\n";
 
 std::string_view as_std(boost::beast::string_view text) {
     return {text.data(), text.size()};
 }
 
-// The path of a request target, without query, and without the "http://host" that a client may send
-// in front of it (RFC 7230, 5.3.2, asks every server to accept that).
-std::string_view path_of(std::string_view target) {
+// A request's target without the "http://host" that a client may send in front of it (RFC 7230,
+// 5.3.2, asks every server to accept that).
+std::string_view local_target(const http_session::request& asked) {
     constexpr std::string_view k_scheme = "http://";
-    if (target.starts_with(k_scheme)) {
-        const std::size_t slash = target.find('/', k_scheme.size());
-        target = slash == std::string_view::npos ? "/" : target.substr(slash);
+    const std::string_view target = as_std(asked.target());
+    if (!target.starts_with(k_scheme)) {
+        return target;
     }
-    return target.substr(0, target.find('?'));
+    const std::size_t slash = target.find('/', k_scheme.size());
+    return slash == std::string_view::npos ? "/" : target.substr(slash);
 }
 
 void append_number(std::string& out, std::size_t number) {
@@ -55,6 +56,25 @@ void append_number(std::string& out, std::size_t number) {
 }
 
 }  // namespace
+
+std::string_view trace_id_of(const http_session::request& asked) {
+    constexpr std::size_t k_max_trace_id_bytes = 128;
+    const std::string_view id = as_std(asked["X-Request-Id"]);
+    const bool fit = id.size() <= k_max_trace_id_bytes &&
+                     std::all_of(id.begin(), id.end(), [](char c) { return c > ' ' && c < 127; });
+    return fit ? id : std::string_view();
+}
+
+std::string_view path_of(const http_session::request& asked) {
+    const std::string_view target = local_target(asked);
+    return target.substr(0, target.find('?'));
+}
+
+std::string_view query_of(const http_session::request& asked) {
+    const std::string_view target = local_target(asked);
+    const std::size_t mark = target.find('?');
+    return mark == std::string_view::npos ? std::string_view() : target.substr(mark + 1);
+}
 
 http_session::http_session()
     : input_(std::make_unique_for_overwrite<std::byte[]>(k_input_bytes)),
@@ -74,23 +94,25 @@ void http_session::replies_sent() {
 
 std::size_t http_session::received(std::size_t count) {
     end_ += count;
-    std::size_t answered = 0;
-    while (!finished_ && parse_request()) {
+    while (!finished_ && !pending_ && parse_request()) {
         answer();
-        ++answered;
     }
+    if (!finished_) {
+        make_room(count);
+    }
+    return std::exchange(answered_, 0);
+}
+
+// What is left goes to the front of a buffer that fits: twice as large when it is full or the read
+// of count bytes filled it, for then more is waiting; and back to what is kept once it is empty.
+void http_session::make_room(std::size_t count) {
     const std::size_t left = end_ - begin_;
-    if (finished_) {
-        return answered;
-    }
-    if (left >= k_max_input_bytes) {
+    if (left >= k_max_input_bytes && !pending_) {
         refuse(status::bad_request);
-        return answered;
+        return;
     }
-    // What is left goes to the front of a buffer that fits: twice as large when it is full or the
-    // read filled it, for then more is waiting; and back to what is kept once it is empty.
     std::size_t wanted = capacity_;
-    if (left == capacity_ || (count == capacity_ && capacity_ < k_max_input_bytes)) {
+    if (capacity_ < k_max_input_bytes && (left == capacity_ || count == capacity_)) {
         wanted = capacity_ * 2;
     } else if (left == 0) {
         wanted = std::min(capacity_, k_kept_input_bytes);
@@ -105,7 +127,6 @@ std::size_t http_session::received(std::size_t count) {
     }
     begin_ = 0;
     end_ = left;
-    return answered;
 }
 
 // Feeds the parser; true when a request is complete.
@@ -180,33 +201,48 @@ void http_session::answer() {
         refuse(status::bad_request);
         return;
     }
+    std::optional<content> now = route(asked);
+    pending_ = !now;
+    if (now) {
+        now->trace_id = trace_id_of(asked);
+        reply(*now);
+    }
+}
+
+void http_session::reply(const content& reply) {
+    const request& asked = parser_->get();
     const bool keep_alive = asked.keep_alive();
-    append_reply(route(asked), keep_alive, asked.version(), asked.method() != http::verb::head);
+    append_reply(reply, keep_alive, asked.version(), asked.method() != http::verb::head);
     finished_ = !keep_alive;
+    pending_ = false;
     parser_.reset();
 }
 
-// What the server has to say: a greeting at /, and at /echo the request's own body.
-http_session::content http_session::route(const request& asked) const {
-    const std::string_view path = path_of(as_std(asked.target()));
+// What the server has to say at once: a greeting at /, and at /echo the request's own body. Else
+// nothing: the caller is to answer.
+std::optional<http_session::content> http_session::route(const request& asked) const {
+    const std::string_view path = path_of(asked);
     const http::verb method = asked.method();
-    const bool reads = method == http::verb::get || method == http::verb::head;
     if (method == http::verb::unknown) {
-        return {status::not_implemented, k_text, "unknown method\n", {}};
+        return content{.code = status::not_implemented, .body = "unknown method\n"};
     }
     if (path == "/") {
-        if (!reads) {
-            return {status::method_not_allowed, k_text, "try GET\n", "Allow: GET, HEAD\r\n"};
+        if (method != http::verb::get && method != http::verb::head) {
+            return content{.code = status::method_not_allowed,
+                           .body = "try GET\n",
+                           .extra_field = "Allow: GET, HEAD\r\n"};
         }
-        return {status::ok, k_text, k_hello, {}};
+        return content{.body = k_hello};
     }
     if (path == "/echo") {
         if (method != http::verb::post && method != http::verb::put) {
-            return {status::method_not_allowed, k_text, "try POST\n", "Allow: POST, PUT\r\n"};
+            return content{.code = status::method_not_allowed,
+                           .body = "try POST\n",
+                           .extra_field = "Allow: POST, PUT\r\n"};
         }
-        return {status::ok, "application/octet-stream", asked.body(), {}};
+        return content{.type = "application/octet-stream", .body = asked.body()};
     }
-    return {status::not_found, k_text, "nothing here\n", {}};
+    return std::nullopt;
 }
 
 void http_session::refuse(boost::beast::error_code error) {
@@ -222,7 +258,7 @@ void http_session::refuse(boost::beast::error_code error) {
 // Answers input that is no acceptable request. Where the next one would begin is unknown, so the
 // connection ends.
 void http_session::refuse(status code) {
-    append_reply({code, k_text, as_std(http::obsolete_reason(code)), {}}, false, 11, true);
+    append_reply({.code = code, .body = as_std(http::obsolete_reason(code))}, false, 11, true);
     finished_ = true;
     refused_ = true;
     parser_.reset();
@@ -230,6 +266,7 @@ void http_session::refuse(status code) {
 
 void http_session::append_reply(const content& reply, bool keep_alive, unsigned version,
                                 bool with_body) {
+    ++answered_;
     output_ += "HTTP/1.1 ";
     append_number(output_, static_cast<unsigned>(reply.code));
     output_ += ' ';
@@ -242,6 +279,11 @@ void http_session::append_reply(const content& reply, bool keep_alive, unsigned 
     append_number(output_, reply.body.size());
     output_ += "\r\n";
     output_ += reply.extra_field;
+    if (!reply.trace_id.empty()) {
+        output_ += "X-Request-Id: ";
+        output_ += reply.trace_id;
+        output_ += "\r\n";
+    }
     if (!keep_alive) {
         output_ += "Connection: close\r\n";
     } else if (version < 11) {

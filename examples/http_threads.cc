@@ -204,7 +204,10 @@ std::error_code accept_one(int listener) {
     try {
         std::thread([native] {
             blocking_stream stream(native);
-            examples::serve_http(stream, totals);
+            examples::serve_http(stream, totals,
+                                 [](blocking_stream&, examples::http_session& session) {
+                                     return examples::answer_not_found(session);
+                                 });
             connections.close(native);
         }).detach();
     } catch (const std::system_error& error) {
