@@ -121,7 +121,9 @@ std::int64_t watcher::look_at_running(p* pp, seen& x, std::int64_t now) {
         ask_to_give_way(s_, pp, x.count);
         return now + k_ask_again_ns;
     }
-    return timer_due_ ? now + k_timer_grace_ns : x.since_ns + k_slice_ns;
+    if (timer_due_) return now + k_timer_grace_ns;
+    // Past its slice it is nobody's concern as long as nobody else wants to run.
+    return (ran_ns < k_slice_ns ? x.since_ns : now) + k_slice_ns;
 }
 
 void watcher::poll(std::int64_t now) {

@@ -3,8 +3,14 @@
 #include "test/support/fixture.h"
 #include "test/support/mailbox.h"
 
+#include <time.h>
+
 #include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -291,4 +297,31 @@ TEST_CASE("a goroutine readied by one that computes on is run by another P") {
         }, {.procs = procs});
         CHECK(rounds == 20);
     });
+}
+
+TEST_CASE("the watching thread sleeps while goroutines compute and nobody waits for a P") {
+    // CPU time of the thread of this process that has the name; -1 if there is none.
+    const auto cpu_ns_of = [](const std::string& name) -> long long {
+        for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+            std::string comm;
+            std::getline(std::ifstream(task.path() / "comm"), comm);
+            if (comm != name) continue;
+            // The kernel's number for the CPU clock of a thread (CPUCLOCK_PERTHREAD_MASK and
+            // CPUCLOCK_SCHED).
+            const int tid = std::stoi(task.path().filename());
+            timespec t{};
+            if (::clock_gettime(static_cast<clockid_t>(~tid * 8 + 6), &t) != 0) return -1;
+            return t.tv_sec * 1'000'000'000LL + t.tv_nsec;
+        }
+        return -1;
+    };
+    long long before = -1, after = -1;
+    run([&] {
+        wait_until([&] { return (before = cpu_ns_of("pirn-sysmon")) >= 0; });
+        const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);
+        while (std::chrono::steady_clock::now() < end) {}
+        after = cpu_ns_of("pirn-sysmon");
+    }, {.procs = 1});
+    REQUIRE(before >= 0);
+    CHECK(after - before < 20'000'000);
 }
