@@ -70,6 +70,13 @@ WORKLOADS = {
         (Figure("value", "ns to take from one of two channels that are fed"),
          Figure("none_ns", "ns to find that none of two is ready"),
          Figure("try_recv_ns", "ns to find one channel empty"))),
+    "context": Workload(
+        ("pirn", "go"),
+        (Figure("value", "ns to make and cancel one below background"),
+         Figure("below_ns", "ns to make and cancel one below a live parent"),
+         Figure("child_build_ns", "ns to make one of many children"),
+         Figure("child_cancel_ns", "ns to cancel it with its parent"),
+         Figure("value_ns", "ns to find a value ten levels above"))),
     "parked": Workload(
         ("pirn", "go", "pthread"),
         (Figure("value", "resident bytes of one parked goroutine"),
