@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// What contexts take, and that they give it back.
+#include <vector>
+
+#include <pirn/context.h>
+
+#include "ctx/node.h"
+#include "test/chan/verdict.h"
+#include "test/support/resident.h"
+
+using namespace pirn::test;
+using pirn::background;
+using pirn::cancelable;
+using pirn::context;
+using pirn::with_cancel;
+
+namespace {
+
+// Where the figures mean something: a sanitizer keeps what is freed, an emulator has memory too.
+bool counts_memory() {
+#if defined(PIRN_ASAN) || defined(PIRN_TSAN)
+    return false;
+#else
+    return !pirn::stack::emulated();
+#endif
+}
+
+void derive_and_cancel(const context& parent, int times) {
+    crowd all;
+    for (int g = 0; g < 4; ++g) {
+        all.go([&parent, times] {
+            for (int i = 0; i < times / 4; ++i) {
+                auto [child, cancel] = with_cancel(parent);
+                if (i % 16 == 0) static_cast<void>(child.done());
+                cancel();
+            }
+        });
+    }
+    all.join();
+}
+
+}  // namespace
+
+TEST_CASE("X13 a million contexts made and cancelled below one that lives take no memory") {
+    in_run([](verdict& v) {
+        const int times = at_full_speed(1'000'000);
+        auto [parent, cancel] = with_cancel(background());
+        derive_and_cancel(parent, times / 10);
+        const long before = resident_bytes();
+        derive_and_cancel(parent, times);
+        const long grown = resident_bytes() - before;
+        // Kept, they would take 88 MB.
+        if (counts_memory()) EXPECT(grown < 2 << 20);
+        EXPECT(!parent.err());
+    });
+}
+
+TEST_CASE("a context that is not waited for is one small object") {
+    // Go's: 96 bytes, and 32 for its cancel function.
+    STATIC_REQUIRE(sizeof(pirn::detail::cancel_node) <= 88);
+    in_run([](verdict& v) {
+        const int count = at_full_speed(200'000);
+        auto [parent, cancel] = with_cancel(background());
+        const context fill = parent;
+        std::vector<cancelable> all(static_cast<std::size_t>(count), {fill, {}});
+        const long before = resident_bytes();
+        for (cancelable& c : all) c = with_cancel(parent);
+        const long grown = resident_bytes() - before;
+        if (counts_memory()) EXPECT(grown < 128L * count);
+        cancel();
+    });
+}
