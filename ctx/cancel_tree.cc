@@ -158,6 +158,21 @@ cancel_link* take_next(cancel_node* n, rt::who& woken) noexcept {
     return nullptr;
 }
 
+// Gives up the reference to a node that somebody else cancels or has cancelled. That one's list of
+// leftovers may be where its link is, as long as there is another reference. The last one is for
+// the end, as it may run user code.
+void leave(cancel_node* n, leftovers& rest) noexcept {
+    // ORD(context-refs): acquire; the others' use of the link is over. Pairs with their releases.
+    std::uint32_t refs = n->refs.load(std::memory_order_acquire);
+    while (refs != 1) {
+        // ORD(context-refs): acq_rel; as in release_context.
+        if (n->refs.compare_exchange_weak(refs, refs - 1, std::memory_order_acq_rel,
+                                          std::memory_order_acquire))
+            return;
+    }
+    rest.add(n);
+}
+
 // Steps 3 and 4, for a node that this call has marked. `may_wait`: for those below that somebody
 // else is at.
 void descend(cancel_node* root, std::uint32_t why, leftovers& rest, bool may_wait) noexcept {
@@ -186,8 +201,7 @@ void descend(cancel_node* root, std::uint32_t why, leftovers& rest, bool may_wai
             n = child_of(l);
         } else {
             if (may_wait) wait_complete(child_of(l));
-            // Its place in a list of leftovers is in use by who cancelled it.
-            release_context(child_of(l));
+            leave(child_of(l), rest);
         }
     }
 }

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 // What contexts take, and that they give it back.
+#include <atomic>
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include <pirn/context.h>
 
 #include "ctx/node.h"
+#include "runtime/sema.h"
 #include "test/chan/verdict.h"
 #include "test/support/resident.h"
 
@@ -24,6 +28,13 @@ bool counts_memory() {
     return !pirn::stack::emulated();
 #endif
 }
+
+// Cancels a context when it goes.
+struct cancels {
+    pirn::cancel_func cancel;
+    ~cancels() { cancel(); }
+};
+inline constexpr pirn::context_key<std::shared_ptr<cancels>> k_cancels;
 
 void derive_and_cancel(const context& parent, int times) {
     crowd all;
@@ -68,5 +79,40 @@ TEST_CASE("a context that is not waited for is one small object") {
         const long grown = resident_bytes() - before;
         if (counts_memory()) EXPECT(grown < 128L * count);
         cancel();
+    });
+}
+
+TEST_CASE("the end of a value cancels the tree that it was in, also while that is cancelled") {
+    using pirn::detail::cancel_node;
+    in_run([](verdict& v) {
+        auto [root, cancel] = with_cancel(background());
+        const auto child_of_value = [&] {
+            return with_cancel(
+                with_value(root, k_cancels, std::make_shared<cancels>(cancel)));
+        };
+        // Somebody has begun to cancel it: what cancel_tree does, cut in two.
+        std::optional<cancelable> child = child_of_value();
+        auto* n = pirn::detail::as_cancel(child->ctx.node());
+        {
+            const pirn::rt::lock_guard hold(n->mu);
+            n->state.store(static_cast<std::uint32_t>(pirn::context_errc::canceled),
+                           std::memory_order_release);
+        }
+        std::atomic<bool> done{false};
+        pirn::go([&, cancel = cancel] {
+            cancel();
+            done = true;
+        });
+        UNTIL((n->state.load(std::memory_order_acquire) & cancel_node::k_awaited) != 0);
+        n->state.fetch_or(cancel_node::k_complete, std::memory_order_release);
+        pirn::rt::sema_wake_all(&n->state, 0);
+        // With one P, who has waited has the last reference now, and with it the value's.
+        child.reset();
+        UNTIL(done.load());
+        EXPECT(root.err() == pirn::context_errc::canceled);
+        // From who drops it.
+        auto [other, cancel_other] = with_cancel(background());
+        with_value(other, k_cancels, std::make_shared<cancels>(cancel_other)) = background();
+        EXPECT(other.err() == pirn::context_errc::canceled);
     });
 }
