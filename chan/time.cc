@@ -10,11 +10,12 @@
 //
 // The heap holds no reference: the last handle to go disarms the timer, waits for overtaken
 // functions, and frees it. A function to be called (after_func) holds one from its arming until it
-// has returned.
+// has returned, or the run has ended, after which nothing will call it.
 #include <pirn/time.h>
 
 #include <limits>
 #include <type_traits>
+#include <utility>
 
 #include <sched.h>
 
@@ -41,6 +42,7 @@ struct timed_chan : one_slot_chan, rt::timer {
 
     // Guarded by mu.
     bool armed = false;             // was started, and its function has not had the lock since
+    bool kept = false;              // by the arming's reference
     std::uint32_t overtaken = 0;    // functions that are to do nothing
     std::int64_t period_ns = 0;     // of a ticker
     // Never changes; all null but for after_func's.
@@ -70,17 +72,25 @@ std::int64_t next_tick(const timed_chan* c, std::int64_t now) {
 void fire(rt::timer* t) {
     auto* c = static_cast<timed_chan*>(t);
     c->mu.acquire();
+    const bool at_end = std::exchange(c->at_end, false);
     if (c->overtaken > 0) {
         --c->overtaken;
         c->mu.release();
         return;
     }
-    c->armed = false;
     if (c->call.function != nullptr) {
+        c->kept = false;
+        // At the end of a run it is as armed as other timers are then.
+        c->armed = at_end;
+        if (at_end) c->heap.store(nullptr, std::memory_order_relaxed);
         c->mu.release();
-        spawn_call(c);
+        if (at_end)
+            hchan_release(c);
+        else
+            spawn_call(c);
         return;
     }
+    c->armed = false;
     const std::int64_t now = base::now_ns();
     clock::time_point value{std::chrono::nanoseconds(now)};
     const rt::who receiver = offer(c, &value);
@@ -116,15 +126,17 @@ bool disarm(timed_chan* c) noexcept {
 
 // Throws, with the timer disarmed, where no runtime runs.
 bool arm(timed_chan* c, std::int64_t d_ns, std::int64_t period_ns) {
-    const bool is_call = c->call.function != nullptr;
     const rt::lock_guard hold(c->mu);
     const bool active = disarm(c);
     // The reference of the arming that was undone; never the last, as the caller has one.
-    if (active && is_call) hchan_release(c);
+    if (std::exchange(c->kept, false)) hchan_release(c);
     c->period_ns = period_ns;
     rt::timer_start(c, deadline_ns_after(base::now_ns(), d_ns));
     c->armed = true;
-    if (is_call) hchan_retain(c);
+    if (c->call.function != nullptr) {
+        hchan_retain(c);
+        c->kept = true;
+    }
     return active;
 }
 
@@ -133,6 +145,7 @@ hchan* make(std::int64_t d_ns, std::int64_t period_ns, const timed_call& call = 
     timed_chan* c = timed(made.get());
     c->fire = &fire;
     c->call = call;
+    c->for_end = call.function != nullptr;
     try {
         arm(c, d_ns, period_ns);
     } catch (...) {
@@ -176,12 +189,13 @@ void* timed_function(hchan* c) noexcept { return timed(c)->call.function; }
 bool stop_timer(hchan* c) {
     if (c == nullptr) throw panic("time: Stop called on uninitialized Timer");
     timed_chan* t = timed(c);
-    bool active = false;
+    bool active = false, kept = false;
     {
         const rt::lock_guard hold(t->mu);
         active = disarm(t);
+        kept = std::exchange(t->kept, false);
     }
-    if (active && t->call.function != nullptr) hchan_release(t);
+    if (kept) hchan_release(t);
     return active;
 }
 

@@ -330,12 +330,19 @@ void spawn_timeout(deadline_node* n) {
     spawn(r);
 }
 
-// The timer's function: the work is done by a goroutine, because a tree may be large.
+// The timer's function: the work is done by a goroutine, because a tree may be large. At the end of
+// a run the deadline will not come: a node that waits for nothing else lets itself go.
 void fire(rt::timer* t) {
     auto* n = static_cast<deadline_node*>(t);
     n->mu.acquire();
     n->armed = false;
     const bool dead = n->dead;
+    if (std::exchange(n->at_end, false) && !dead) {
+        const bool kept = n->up == nullptr && std::exchange(n->keeps_itself, false);
+        n->mu.release();
+        if (kept) release_context(n);
+        return;
+    }
     const bool live = !dead && !n->is_done();
     const bool retained = live && try_retain(n);
     if (live && !retained) n->missed = true;
@@ -349,6 +356,7 @@ void fire(rt::timer* t) {
 
 void start_timer(deadline_node* n) {
     n->fire = &fire;
+    n->for_end = true;
     n->reachable = true;
     const lock_guard hold(n->mu);
     if (n->is_done()) return;

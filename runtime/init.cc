@@ -327,15 +327,17 @@ void clean_up(sched* s) {
     while (holders.load(std::memory_order_seq_cst) != 0) ::sched_yield();
     stop_sysmon(s);
     const bool all_joined = join_all(s);
-    for (auto& slot : s->ps) {
-        p* pp = slot.load(std::memory_order_relaxed);  // no M that makes Ps is left
-        if (pp != nullptr) forget_timers(pp);
-    }
     stack::for_each_block(drop_parked, nullptr);
     forget_host(s);
     if (s->m0 != nullptr) {
         leave_thread(s->m0);
         forget_thread(s->m0);
+    }
+    // Users' functions that were to be called are destroyed here: on a thread that is nobody's M,
+    // with all stacks as they were.
+    for (auto& slot : s->ps) {
+        p* pp = slot.load(std::memory_order_relaxed);  // no M that makes Ps is left
+        if (pp != nullptr) forget_timers(pp);
     }
     restore_unwind_hooks();
     restore_signal_handlers();

@@ -212,15 +212,25 @@ void move_timers(p* from, p* to) {
     }
 }
 
+// Those that are told are so without the lock, as those that fire are, and until then look as if
+// they did: for who would cancel one, its run is ending still.
 void forget_timers(p* pp) {
     timer_heap& h = pp->timers;
-    lock_guard hold(h.mu);
-    for (std::uint32_t i = 0; i < h.size; ++i) {
-        h.items[i].t->place = 0;
-        h.items[i].t->heap.store(nullptr, std::memory_order_relaxed);
+    h.mu.acquire();
+    while (h.size > 0) {
+        timer* t = h.items[--h.size].t;
+        t->place = 0;
+        if (!t->for_end) {
+            t->heap.store(nullptr, std::memory_order_relaxed);
+            continue;
+        }
+        t->at_end = true;
+        h.mu.release();
+        t->fire(t);
+        h.mu.acquire();
     }
-    h.size = 0;
     publish_first(h);
+    h.mu.release();
 }
 
 }  // namespace pirn::rt

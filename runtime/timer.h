@@ -13,7 +13,9 @@ namespace pirn::rt {
 struct p;
 
 // A timer is owned by its user and must be stopped (timer_stop) before it goes away, unless it
-// fired. Its fields belong to the heap it is in, guarded by that heap's lock.
+// fired. Its fields belong to the heap it is in, guarded by that heap's lock. The end of a run
+// disarms its timers; one that has to be told (for_end) fires then, with at_end set, outside of any
+// run.
 struct timer {
     std::int64_t when_ns = 0;
     // Runs on a scheduler's thread under no lock: must not block, park or throw; may ready(), add
@@ -22,6 +24,8 @@ struct timer {
     // The P whose heap it was put in last; written under that heap's lock. Null: never started.
     base::atomic<p*> heap{nullptr};
     std::uint32_t place = 0;   // its place there, counted from 1; 0: not pending
+    bool for_end = false;      // never changes while it is pending
+    bool at_end = false;       // written before it fires, for its function
 };
 
 // Arms a timer that is not pending. From goroutines and foreign threads while a runtime runs;

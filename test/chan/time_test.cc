@@ -3,9 +3,11 @@
 // in test/runtime/timer_test.cc, those among many goroutines in time_race_test.cc.
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <pirn/debug.h>
@@ -412,5 +414,51 @@ TEST_CASE("without a runtime arming throws panic, and all else works") {
         CHECK(v.text() == "");
         call.reset();
         CHECK(token.use_count() == 1);
+    });
+}
+
+TEST_CASE("the end of a run destroys functions that are to be called, and have no handle") {
+    // Says when it goes.
+    struct goes {
+        std::atomic<int>* gone;
+        explicit goes(std::atomic<int>& g) : gone(&g) {}
+        goes(goes&& other) noexcept : gone(std::exchange(other.gone, nullptr)) {}
+        ~goes() {
+            if (gone != nullptr) ++*gone;
+        }
+    };
+    constexpr int k_calls = 100;
+    on_procs([&](int procs) {
+        std::atomic<int> gone{0}, called{0};
+        std::optional<timer> held, stopped;
+        const auto function = [&] { return [&called, g = goes(gone)] { ++called; }; };
+        pirn::run([&] {
+            held = pirn::after_func(1h, function());
+            stopped = pirn::after_func(1h, function());
+            stopped->stop();
+            for (int i = 0; i < k_calls; ++i) pirn::after_func(1h, function());
+            // Those that fire meanwhile go with their goroutines, or here.
+            for (int i = 0; i < 20; ++i)
+                pirn::after_func(std::chrono::microseconds(10 * i), [&] { ++called; });
+        }, {.procs = procs});
+        CHECK(gone == k_calls);
+        CHECK(called <= 20);
+        // One that has a handle may be armed again in another run.
+        CHECK(held->stop());
+        CHECK(!held->stop());
+        CHECK(!stopped->stop());
+        CHECK(gone == k_calls);
+        verdict v;
+        pirn::run([&] {
+            called = 0;
+            EXPECT(!stopped->reset(1us));
+            UNTIL(called == 1 && pirn::num_goroutine() == 1);
+            EXPECT(!held->reset(1h));
+        }, {.procs = procs});
+        CHECK(v.text() == "");
+        CHECK(gone == k_calls);
+        stopped.reset();
+        held.reset();
+        CHECK(gone == k_calls + 2);
     });
 }

@@ -116,3 +116,22 @@ TEST_CASE("the end of a value cancels the tree that it was in, also while that i
         EXPECT(other.err() == pirn::context_errc::canceled);
     });
 }
+
+TEST_CASE("the end of a run lets go of contexts that only their deadlines would have ended") {
+    on_procs([](int procs) {
+        const auto token = std::make_shared<int>(0);
+        std::optional<cancelable> held;
+        pirn::recv_chan<void> done;
+        pirn::run([&] {
+            after_func(with_timeout(background(), std::chrono::hours(1)).ctx, [token] {});
+            held = with_timeout(background(), std::chrono::hours(1));
+            after_func(held->ctx, [token] {});
+            done = with_timeout(background(), std::chrono::hours(1)).ctx.done();
+        }, {.procs = procs});
+        CHECK(token.use_count() == 2);
+        CHECK(!held->ctx.err());
+        held.reset();
+        CHECK(token.use_count() == 1);
+        CHECK(done.try_recv() == pirn::recv_status::empty);
+    });
+}

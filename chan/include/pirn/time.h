@@ -135,7 +135,8 @@ template <class Rep, class Period>
 
 // Calls f() after a duration, in a goroutine of its own, and after every reset again: perhaps while
 // an earlier call runs still. Dropping the handle stops nothing; f is destroyed when neither a
-// handle is left nor a call, one that is running or one to come.
+// handle is left nor a call, one that is running or one to come. After the end of the run none is
+// to come: then it is destroyed by who ends the run.
 template <class Rep, class Period, class F>
     requires std::invocable<std::decay_t<F>&>
 [[gnu::noinline]] timer after_func(std::chrono::duration<Rep, Period> d, F&& f) {

@@ -5,7 +5,8 @@
 // derived context refers to its parent. What is cancelled is cancelled with everything below it,
 // before the cancelling call returns. A node lives while a context, a cancel function or a derived
 // context refers to it; while its done() is held, or a function waits for it (after_func), also
-// until it is cancelled from above or by its deadline, if there is an above or a deadline.
+// until it is cancelled from above or by its deadline, if there is an above or a deadline. No
+// deadline comes after the end of the run.
 //
 // All of it may be called from goroutines and threads at the same time; deadlines and after_func
 // need a run time that runs. Distinct handles of one node are independent objects; assigning to a
