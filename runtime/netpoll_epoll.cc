@@ -23,6 +23,8 @@ struct instance {
     int epoll = -1;
     int wakeup = -1;
     base::atomic<bool> no_pwait2{false};
+    // How many descriptors were registered; for its order, see ORD(poll-open).
+    base::atomic<std::uint32_t> opened{0};
 
     instance() { open(); }
     void open() {
@@ -82,7 +84,11 @@ int poll_open(int native, io::detail::descriptor* d, std::uint16_t tag) {
     epoll_event e{};
     e.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | static_cast<std::uint32_t>(EPOLLET);
     e.data.u64 = reinterpret_cast<std::uintptr_t>(d) | std::uint64_t{tag} << k_tag_shift;
-    return ::epoll_ctl(the().epoll, EPOLL_CTL_ADD, native, &e) == 0 ? 0 : errno;
+    instance& i = the();
+    // ORD(poll-open): release; who is given the descriptor by the kernel sees what it was made of.
+    // The kernel sees to that as well, but nobody says so. Pairs with the acquire in poll_net.
+    i.opened.fetch_add(1, std::memory_order_release);
+    return ::epoll_ctl(i.epoll, EPOLL_CTL_ADD, native, &e) == 0 ? 0 : errno;
 }
 
 void poll_close(int native) {
@@ -95,6 +101,8 @@ void poll_net(sched* s, std::int64_t until_ns, base::fifo<qnode>& found) {
     epoll_event events[k_events];
     s->polls.fetch_add(1, std::memory_order_relaxed);
     const int n = wait_events(i, events, until_ns);
+    // ORD(poll-open): acquire; pairs with the release in poll_open.
+    static_cast<void>(i.opened.load(std::memory_order_acquire));
     for (int at = 0; at < n; ++at) {
         const epoll_event& e = events[at];
         if (e.data.u64 == 0) {
