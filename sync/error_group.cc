@@ -6,6 +6,12 @@
 
 namespace pirn {
 
+// Before its members' own destructors, which would name what the user has not made.
+error_group::~error_group() {
+    if (group_.may_be_waited_for()) group_.destroy_slow("error_group");
+    if (slots_ && slots_->may_be_waited_for()) slots_->destroy_slow("error_group");
+}
+
 void error_group::fail(std::error_code e, std::exception_ptr thrown) {
     first_.call([&] {
         error_ = e;

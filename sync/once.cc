@@ -8,6 +8,7 @@
 #include <pirn/once.h>
 
 #include "runtime/sema.h"
+#include "sync/destroyed.h"
 
 namespace pirn {
 
@@ -48,5 +49,7 @@ void once::end() noexcept {
         return;
     rt::sema_wake_all(&state_, 0, once_access::finish, this);
 }
+
+void once::destroy_slow() const { sync::check_nobody_waits(&state_, "once"); }
 
 }  // namespace pirn

@@ -95,6 +95,6 @@ void semaphore::release_slow(std::int64_t k) {
     if (too_many) throw panic("sync: semaphore released too often");
 }
 
-void semaphore::destroy_slow() const { sync::check_nobody_waits(&state_, "semaphore"); }
+void semaphore::destroy_slow(const char* what) const { sync::check_nobody_waits(&state_, what); }
 
 }  // namespace pirn

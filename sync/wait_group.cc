@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "runtime/sema.h"
+#include "sync/destroyed.h"
 
 namespace pirn {
 namespace {
@@ -116,5 +117,7 @@ bool wait_group::wait_until(const detail::wait_end& end) {
         throw panic("sync: WaitGroup is reused before previous Wait has returned");
     return true;
 }
+
+void wait_group::destroy_slow(const char* what) const { sync::check_nobody_waits(&state_, what); }
 
 }  // namespace pirn

@@ -124,6 +124,13 @@ TEST_CASE("waits for units, counts, phases and results end with their context") 
         w.add(1);
         ends_when_done(
             v, "wait_group", [&](const pirn::context& c) { return w.wait(c); }, [&] { w.done(); });
+        {
+            // Nobody waits any more, so it may go, whatever its word has counted.
+            pirn::wait_group abandoned;
+            abandoned.add(1);
+            auto [ctx, cancel] = pirn::with_timeout(pirn::background(), 1ms);
+            EXPECT(!abandoned.wait(ctx));
+        }
 
         pirn::chan<int> answer = pirn::make_chan<int>();
         auto f = pirn::async([=] { return *answer.recv(); });

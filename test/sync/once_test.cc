@@ -22,7 +22,6 @@ namespace {
 constinit pirn::once global;
 static_assert(sizeof(pirn::once) <= 12);
 static_assert(!std::is_copy_constructible_v<pirn::once>);
-static_assert(std::is_trivially_destructible_v<pirn::once>);
 
 // The address of what f throws, as a std::runtime_error.
 template <class F>

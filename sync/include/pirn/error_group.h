@@ -23,12 +23,14 @@ namespace pirn {
 // A part fails by returning a std::error_code that is not zero, or by an exception. One that calls
 // goexit does not fail. The group may be used again after wait; it remembers the failure.
 //
-// It may be destroyed as soon as wait has returned.
+// It may be destroyed as soon as wait has returned. Destroying it while somebody is in wait, or in
+// a go that the limit keeps waiting, is fatal.
 class error_group {
   public:
     error_group() = default;
     error_group(const error_group&) = delete;
     error_group& operator=(const error_group&) = delete;
+    ~error_group();
 
     // Runs f in a goroutine; f returns nothing, or what converts to std::error_code. Blocks while
     // as many as the limit are running.

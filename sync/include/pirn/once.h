@@ -20,12 +20,18 @@ namespace pirn {
 // A call from inside of its own function waits for itself, for ever.
 //
 // It may be destroyed as soon as a call has returned to its destroyer, also while the call that
-// ran the function is still inside.
+// ran the function is still inside. Destroying it while somebody waits for the function is fatal.
 class once {
   public:
     constexpr once() noexcept = default;
     once(const once&) = delete;
     once& operator=(const once&) = delete;
+    constexpr ~once() {
+        // Relaxed: whoever used it did so before. It is done before any call has returned.
+        if (!__builtin_is_constant_evaluated() &&
+            state_.load(std::memory_order_relaxed) == k_awaited)
+            destroy_slow();
+    }
 
     // Runs f if this is the first call; else blocks until that one's function is done. What f
     // throws leaves this call only.
@@ -51,6 +57,7 @@ class once {
     // True: the caller is the first. Else blocks until it is done.
     bool begin();
     void end() noexcept;
+    void destroy_slow() const;
 
     friend struct once_access;
     // See once.cc.

@@ -27,10 +27,7 @@ class semaphore {
     semaphore(const semaphore&) = delete;
     semaphore& operator=(const semaphore&) = delete;
     constexpr ~semaphore() {
-        // Relaxed: whoever used it did so before.
-        if (!__builtin_is_constant_evaluated() &&
-            (state_.load(std::memory_order_relaxed) & k_waited_for) != 0)
-            destroy_slow();
+        if (!__builtin_is_constant_evaluated() && may_be_waited_for()) destroy_slow("semaphore");
     }
 
     static constexpr std::int64_t max() noexcept { return INT64_MAX / 2; }
@@ -99,7 +96,14 @@ class semaphore {
     bool acquire_until(std::int64_t k, const detail::wait_end& end);
     bool try_acquire_slow(std::int64_t k);
     void release_slow(std::int64_t k);
-    void destroy_slow() const;
+
+    friend class error_group;
+    // For the destructor.
+    bool may_be_waited_for() const noexcept {
+        // Relaxed: whoever used it did so before.
+        return (state_.load(std::memory_order_relaxed) & k_waited_for) != 0;
+    }
+    void destroy_slow(const char* what) const;
 
     detail::word<std::int64_t> state_;
 };

@@ -21,12 +21,15 @@ namespace pirn {
 // that wait() throws panic "sync: WaitGroup is reused before previous Wait has returned".
 //
 // It may be destroyed as soon as wait() has returned to its destroyer (and to whoever else waits),
-// also while others are still inside done().
+// also while others are still inside done(). Destroying it while somebody waits for it is fatal.
 class wait_group {
   public:
     constexpr wait_group() noexcept = default;
     wait_group(const wait_group&) = delete;
     wait_group& operator=(const wait_group&) = delete;
+    constexpr ~wait_group() {
+        if (!__builtin_is_constant_evaluated() && may_be_waited_for()) destroy_slow("wait_group");
+    }
 
     // Adds n, which may be negative, and releases those who wait if the counter is zero then. Below
     // zero: throws panic "sync: negative WaitGroup counter", and leaves the counter alone.
@@ -75,6 +78,14 @@ class wait_group {
 
     // False: the end came first.
     bool wait_until(const detail::wait_end& end);
+
+    friend class error_group;
+    // For the destructor. One whose wait has been cancelled still counts.
+    bool may_be_waited_for() const noexcept {
+        // Relaxed: whoever used it did so before. The last done() has left the word zero.
+        return static_cast<std::uint32_t>(state_.load(std::memory_order_relaxed)) != 0;
+    }
+    void destroy_slow(const char* what) const;
 
     // The counter in its upper half, in its lower how many wait. See wait_group.cc.
     detail::word<std::uint64_t> state_;
