@@ -57,8 +57,9 @@ struct alignas(base::k_cache_line_bytes) g final : stack::block, qnode {
     bool is_main = false;
     m* bound = nullptr;                // kind is k_bound: the M that may run it
     std::uint32_t thread_locks = 0;    // lock_os_thread's nesting, and os_bindings
-    std::uint32_t os_locks = 0;        // OS mutexes held (gates_lock.cc), and no_preemption's
+    std::uint32_t os_locks = 0;        // OS mutexes held (gates_lock.cc)
     std::uint32_t os_bindings = 0;     // how many of these have bound it to its M
+    std::uint32_t not_preempted = 0;   // scopes of no_preemption that it is in
     waiter* waiting = nullptr;         // its wait record until it goes on, if it can be dropped
     local_table* locals = nullptr;     // its goroutine_locals (locals.cc); null: none yet
     std::uint64_t id = 0;

@@ -5,7 +5,8 @@
 // its turn too. Locks whose owner is a thread (recursive, error-checking, robust, and of priority
 // inheritance or protection; rwlocks; streams) bind the goroutine to its M while it holds them.
 // A plain mutex may be unlocked by another goroutine than locked it: then the locker's count stays
-// too high, and the other's is not decreased below 0.
+// too high, and the other's is not decreased below 0. Debug builds report a goroutine that parks
+// with a count (os_locks.cc).
 //
 // The one call that never blocks comes first, here in a plain function, so that an uncontended
 // lock costs next to nothing; only one that is taken is waited for in a region.

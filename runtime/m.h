@@ -14,6 +14,7 @@
 
 namespace pirn::rt {
 
+struct lock_holder;
 struct p;
 struct sched;
 
@@ -64,6 +65,7 @@ struct m : stack::thread {
     std::uint8_t held[16] = {};    // ranks of the locks held, and how many
     std::uint8_t held_count = 0;
     std::uint32_t held_channels = 0;   // a select's, beside the one in `held`
+    lock_holder* holder_to_report = nullptr;   // by g0, see os_locks.cc
 #endif
     base::rand random;
     [[no_unique_address]] base::san_fiber san;

@@ -36,24 +36,23 @@ extern "C" {
 namespace pirn::rt {
 
 no_preemption::no_preemption() : gp_(current_goroutine()) {
-    if (gp_ != nullptr) ++gp_->os_locks;
+    if (gp_ != nullptr) ++gp_->not_preempted;
 }
 no_preemption::~no_preemption() {
-    if (gp_ != nullptr) --gp_->os_locks;
+    if (gp_ != nullptr) --gp_->not_preempted;
 }
 
 #ifdef PIRN_SPLIT
+
+bool in_runtime_text(const void* address) {
+    const char* at = static_cast<const char*>(address);
+    return at >= __start_pirn_text && at < __stop_pirn_text;
+}
 
 namespace {
 
 constexpr int k_signal = SIGURG;  // ignored where nobody handles it
 const char k_mark = 0;            // its address goes with the signal
-
-// Whether an address is text of the library itself.
-bool in_runtime_text(const void* address) {
-    const char* at = static_cast<const char*>(address);
-    return at >= __start_pirn_text && at < __stop_pirn_text;
-}
 
 // Whether the goroutine may lose its P: nobody waits for what it holds, or for what it does for the
 // one that ran before, and no exception is on its way, because the unwinder runs on a segment that
@@ -64,7 +63,7 @@ bool may_give_way(const m* mp, const g* gp) {
         mp->owner->stopping.load(std::memory_order_relaxed) ||
         (mp->bound_g == nullptr && pp->attention.load(std::memory_order_relaxed) &&
          pp->asked_at.load(std::memory_order_relaxed) == pp->switches.get());
-    return asked && gp->os_locks == 0 && mp->after == after_switch::nothing &&
+    return asked && (gp->os_locks | gp->not_preempted) == 0 && mp->after == after_switch::nothing &&
            !gp->ending && mp->eh_globals->uncaught == 0;
 }
 

@@ -34,6 +34,7 @@
 #include "runtime/fork.h"
 #include "runtime/locals.h"
 #include "runtime/netpoll.h"
+#include "runtime/os_locks.h"
 #include "runtime/scan.h"
 #include "runtime/self.h"
 #include "runtime/signal.h"
@@ -97,6 +98,7 @@ void adopt(p* pp, g* gp, spawn_record* r) {
     gp->created_by = r->created_by;
     gp->os_locks = 0;
     gp->os_bindings = 0;
+    gp->not_preempted = 0;
     gp->name = r->name;
     gp->name_bytes = r->name_bytes;
 }
@@ -323,6 +325,10 @@ void run_from_g0(m* mp, qnode* n) {
     arch::switch_to(&mp->g0, t.to, t.word);
     base::san_switch_end(mp->san, nullptr);
     run_after(mp);
+#ifdef PIRN_CHECKS
+    if (mp->holder_to_report != nullptr)
+        report_lock_holder(std::exchange(mp->holder_to_report, nullptr));
+#endif
 }
 
 void schedule_loop(m* mp) {
@@ -404,6 +410,11 @@ void parker::park(void (*unlock)(void*), void* arg, wait_reason reason, waiter* 
     g* gp = gp_;
     PIRN_ASSERT(mp->cur() == gp);
     refuse_if_in_handler(mp, "a goroutine was to wait");
+    bool to_g0 = false;
+#ifdef PIRN_CHECKS
+    if (gp->os_locks != 0) mp->holder_to_report = note_lock_holder(gp, reason);
+    to_g0 = mp->holder_to_report != nullptr;
+#endif
     gp->reason = reason;
     gp->waiting = waiting;
     // Relaxed: a clock that is only shown.
@@ -413,7 +424,7 @@ void parker::park(void (*unlock)(void*), void* arg, wait_reason reason, waiter* 
     mp->after_g = gp;
     mp->unlock = unlock;
     mp->unlock_arg = arg;
-    switch_away(mp, gp, pick_next(mp->cpu));
+    switch_away(mp, gp, to_g0 ? nullptr : pick_next(mp->cpu));
     gp->waiting = nullptr;
 }
 

@@ -233,6 +233,8 @@ void interrupt(const m* mp);
 // The slow path of a check where `callee` is called, which returns to `site`: gives way if that can
 // be done here.
 void give_way_at(const void* site, const void* callee);
+// Whether an address is text of the library itself. Only where stacks grow.
+bool in_runtime_text(const void* address);
 
 // init.cc
 m* make_m(sched* s);
