@@ -77,6 +77,21 @@ WORKLOADS = {
          Figure("child_build_ns", "ns to make one of many children"),
          Figure("child_cancel_ns", "ns to cancel it with its parent"),
          Figure("value_ns", "ns to find a value ten levels above"))),
+    "locks": Workload(
+        ("pirn", "go", "pthread"),
+        (Figure("value", "ns to lock and unlock a mutex that nobody else wants"),
+         Figure("crowd_ns", "ns to lock and unlock a mutex that eight share"),
+         Figure("read_ns", "ns to read-lock and unlock, one reader"),
+         Figure("readers_ns", "ns to read-lock and unlock, eight readers"))),
+    "sync": Workload(
+        ("pirn", "go"),
+        (Figure("value", "ns for add, done and wait of a wait group"),
+         Figure("once_ns", "ns for a call of a once that is done"),
+         Figure("pool_ns", "ns to get from a pool and put back, one goroutine on each P"))),
+    "cond_pingpong": Workload(
+        ("pirn", "go", "pthread"), (Figure("value", "ns for one round trip"),)),
+    "worker_pool": Workload(
+        ("pirn", "go"), (Figure("value", "ns for one task"),)),
     "parked": Workload(
         ("pirn", "go", "pthread"),
         (Figure("value", "resident bytes of one parked goroutine"),
