@@ -73,7 +73,7 @@ bool count_down(void* arg) {
 // Joins the waiters unless the counter is zero.
 bool join(void* arg) {
     auto* state = static_cast<word*>(arg);
-    // ORD(wait-group): acquire; pairs with the releases in add and count_down.
+    // ORD(wait-group): acquire; pairs with the releases in add, add_slow and count_down.
     std::uint64_t old = state->load(std::memory_order_acquire);
     while (counter_of(old) != 0) {
         if (waiters_of(old) == UINT32_MAX) return true;
@@ -87,7 +87,7 @@ bool join(void* arg) {
 
 }  // namespace
 
-void wait_group::add(int n) {
+void wait_group::add_slow(int n) {
     std::uint64_t old = state_.load(std::memory_order_relaxed);
     for (;;) {
         const std::uint64_t next = changed(old, n);
@@ -106,7 +106,7 @@ void wait_group::add(int n) {
 }
 
 bool wait_group::wait_until(const detail::wait_end& end) {
-    // ORD(wait-group): acquire; pairs with the releases in add and count_down.
+    // ORD(wait-group): acquire; pairs with the releases in add, add_slow and count_down.
     if (counter_of(state_.load(std::memory_order_acquire)) == 0) return true;
     const std::uintptr_t token = rt::sema_park(&state_, join, &state_, false,
                                                rt::wait_reason::wait_group_wait, 0, end);

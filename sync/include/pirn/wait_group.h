@@ -33,10 +33,24 @@ class wait_group {
 
     // Adds n, which may be negative, and releases those who wait if the counter is zero then. Below
     // zero: throws panic "sync: negative WaitGroup counter", and leaves the counter alone.
-    void add(int n);
+    void add(int n) {
+        std::uint64_t old = state_.load(std::memory_order_relaxed);
+        const std::uint64_t next =
+            old + (static_cast<std::uint64_t>(static_cast<std::int64_t>(n)) << k_counter_shift);
+        // Below zero (beyond 31 bits is, as in Go), or zero with waiters, or others are at it.
+        if (static_cast<std::int64_t>(next) < 0 || next - 1 < UINT32_MAX ||
+            // ORD(wait-group): acq_rel; pairs with the acquires of those who wait, and with itself:
+            // the last one passes on what the others did before their done().
+            !state_.compare_exchange(old, next, std::memory_order_acq_rel,
+                                     std::memory_order_relaxed)) [[unlikely]]
+            add_slow(n);
+    }
     void done() { add(-1); }
     // Blocks until the counter is zero.
-    void wait() { wait_until({}); }
+    void wait() {
+        // ORD(wait-group): acquire; pairs with the releases in add, add_slow and count_down.
+        if (state_.load(std::memory_order_acquire) >> k_counter_shift != 0) wait_until({});
+    }
     // The same, but only until the context is done; then its error.
     std::expected<void, std::error_code> wait(const cancellation& ctx) {
         return detail::wait_until_done(ctx, [this](const auto& end) { return wait_until(end); });
@@ -61,6 +75,8 @@ class wait_group {
     }
 
   private:
+    static constexpr int k_counter_shift = 32;
+
     template <class F>
     struct task {
         wait_group* group;
@@ -76,6 +92,7 @@ class wait_group {
         }
     };
 
+    void add_slow(int n);
     // False: the end came first.
     bool wait_until(const detail::wait_end& end);
 
