@@ -59,6 +59,7 @@ void forget_all() {
     forget_poller();
     forget_io();
     forget_local_lock();
+    forget_aging();
     if (m* mp = self()) strand(mp);
 }
 

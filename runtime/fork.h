@@ -18,5 +18,6 @@ void forget_sleepers();       // sema.cc
 void forget_poller();         // netpoll_epoll.cc
 void forget_io();             // io.cc
 void forget_local_lock();     // locals.cc
+void forget_aging();          // aging.cc
 
 }  // namespace pirn::rt

@@ -16,6 +16,7 @@ enum class lock_rank : std::uint8_t {
     hchan,      // a channel; select takes several in the order of their addresses
     sema,       // a bucket of sema's table
     timers,     // one P's timer heap
+    pools,      // the list of sync's pools: held while they are made older, under sched
     sched,      // global queue, idle Ps and Ms
     stack,      // the global list of stacks
     leaf,       // nothing is acquired under it

@@ -6,10 +6,11 @@
 //  - A goroutine that has run for a slice while others wait is asked to give way; at once, where a
 //    timer is due that nobody gets to.
 //  - The net is polled when nobody has for a slice.
+//  - What is kept for use again grows old (aging.h).
 //
 // It looks every 20 us while a P with work is in a blocking region, up to 100 us when that goes on
 // for long without anything to do, every slice while any P is busy, and not at all while every P is
-// idle: then the one that takes a P wakes it.
+// idle and nothing is kept that grows old: then the one that takes a P wakes it.
 //
 // The protocol ORD(sysmon): who has something to be seen to makes it visible, fences, and reads
 // when sysmon looks next; sysmon writes when it will look, fences, and looks once more.
@@ -24,6 +25,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "runtime/aging.h"
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
 #include "runtime/netpoll.h"
@@ -61,6 +63,7 @@ class watcher {
     std::int64_t look_at_call(p* pp, seen& x, m* caller, std::int64_t now);
     std::int64_t look_at_running(p* pp, seen& x, std::int64_t now);
     void poll(std::int64_t now);
+    void age(std::int64_t now);
     bool everything_idle();
     void interrupt_all();
     bool stays(seen& x, bool in_call, std::uint64_t count, std::int64_t now);
@@ -76,6 +79,8 @@ class watcher {
     std::int64_t first_timer_ns_ = base::k_never_ns;
     bool timer_due_ = false;    // and nobody gets to it
     bool traces_ = false;       // schedtrace is on, whatever else there is to do
+    std::int64_t age_at_ns_ = 0;
+    bool ages_ = false;         // something is kept, perhaps, that is to be older then
 };
 
 // Whether the P is where it was; else this is where it is now.
@@ -137,6 +142,20 @@ void watcher::poll(std::int64_t now) {
     if (found.empty()) return;
     queue_global(s_, std::move(found));
     wake_from_outside(s_);
+}
+
+void watcher::age(std::int64_t now) {
+    const aging* kept = current_aging();
+    if (kept == nullptr || now < age_at_ns_) return;
+    age_at_ns_ = now + age_ns();
+    const aging::outcome found = kept->age(s_);
+    ages_ = found.kept || found.unwanted;
+    if (!found.unwanted) return;
+    try {
+        go({.name = "pirn: gives back what was not used"}, [kept] { kept->sweep(); });
+    } catch (...) {
+        // The run has just ended, or there is no memory: another time.
+    }
 }
 
 std::int64_t watcher::look(std::int64_t now) {
@@ -218,11 +237,15 @@ void watcher::run() {
                              s_->procs.load(std::memory_order_relaxed)
                          ? idle_looks + 1
                          : 0;
-        if (idle_looks > k_idle_looks && !traces_ && everything_idle()) next = base::k_never_ns;
+        age(now);
+        if (idle_looks == 0) ages_ = current_aging() != nullptr;
+        if (idle_looks > k_idle_looks && !traces_ && everything_idle())
+            next = ages_ ? age_at_ns_ : base::k_never_ns;
         if (s_->stopping.load(std::memory_order_relaxed)) continue;
         if (s_->sysmon_wake.sleep(next)) {
             s_->sysmon_wake.clear();
             looks_ = 0;
+            ages_ = current_aging() != nullptr;
         }
     }
 }

@@ -18,7 +18,7 @@ LAYERS = {
 }
 # Private headers of runtime/ that the layers above it may include.
 SIBLING = {"park", "waiter", "sema", "timer", "lock", "lockrank", "cancel", "netpoll",
-           "owners", "report", "where"}
+           "owners", "report", "where", "aging"}
 # They see the libraries; no library sees them. Tests may look inside, these two may not.
 PROGRAMS = {"bench", "examples"}
 # The header of all headers, which therefore belongs to no layer.

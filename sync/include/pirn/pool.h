@@ -29,6 +29,8 @@ inline constexpr bool k_moves_as_bytes<std::unique_ptr<T>> = true;
 template <class T>
 inline constexpr bool k_moves_as_bytes<std::shared_ptr<T>> = true;
 
+struct pool_list;
+
 // The untyped part: where nodes are, with a value (full) and without.
 class pool_core {
   public:
@@ -71,8 +73,9 @@ class pool_core {
     void give_slow(shard* mine, pool_node* full) noexcept;
     pool_node* take_from_others(bool aged, const shard* mine);
     void see_time();
-    void age();
-    void discard(pool_node* list) noexcept;
+    pool_node* age();
+    static void discard(pool_node* list, void (*destroy)(pool_node*) noexcept) noexcept;
+    friend struct pool_list;
 
     const std::size_t node_bytes_;
     const std::size_t align_;
@@ -90,10 +93,10 @@ class pool_core {
 // Each P keeps values of its own, so that get and put contend for nothing; one that has none takes
 // what another has put. A value may vanish whenever it is in the pool, and is never there twice.
 //
-// In the place of the cycles of Go's collector there is the clock: about once in a second, while
-// the pool is used, what was put before the last time but one and has not been used since is
-// destroyed (Go's victim cache). A pool that is not used any more keeps what it has until it is
-// destroyed; so does each P, of one value.
+// In the place of the cycles of Go's collector there is the clock: about once in a second what was
+// put before the last time but one and has not been used since is destroyed (Go's victim cache),
+// also where the pool is not used any more, while there is a runtime: then by a goroutine. A P that
+// is never idle keeps one value.
 //
 // get and put are for goroutines and threads, at the same time; no one may be inside any more when
 // it is destroyed. What happens before a put is visible after the get that returns the value.
