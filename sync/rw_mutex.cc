@@ -5,7 +5,7 @@
 //   writer    the writer's slot is taken: by who holds it, or by one that waits for readers to
 //             leave (drain). New readers are kept out.
 //   drain     the slot's owner waits: it is the first writer in line, whichever that is by the time
-//             the last reader leaves. Only together with writer and with readers.
+//             the last reader has left. Only together with writer.
 //   parked    there may be somebody in line.
 //   readers   how many hold it, in the other bits; and those in lock_shared who found the slot
 //             taken after they had counted themselves, and are about to take that back.
@@ -22,14 +22,18 @@
 //      drains them.
 //   2. No reader: the first writer in line gets it if it has waited for 1 ms. Else it is free, and
 //      that writer is woken to compete, and parks at the front again if it loses.
-// Unlocking by the last reader, where a writer drains: hands it over to the first writer in line.
-// It does so under the bucket's lock and changes the word there, before anyone else can know that
-// no reader is left: each other unlock_shared is one compare-exchange, after which the object may
-// be gone. Go's counts the readers down first, and then touches the object to wake the writer.
+// Unlocking by a reader is one subtraction, after which the object may be gone, unless it was the
+// last one and a writer drains: then it goes to the bucket and hands it over to the first writer in
+// line. The object is there as long as somebody is in line, and is touched only then: the writer
+// that drained may have given up meanwhile, and others may have had the mutex and destroyed it.
+// That who is in line waits for an rw_mutex, and not for what is at its address by now, is to be
+// seen by its note for its waker. Go's reader touches the object to wake the writer.
 //
 // A writer that gives up at its deadline, or is dropped at the end of a run, may have been the one
-// that drained. Whoever finds drain set and no writer in line lets the readers in: the one that
-// gave up, or the last reader.
+// that drained. If no other is in line, the one that gave up clears drain, and lets the readers in.
+// So does the last reader, if others are in line; and whoever tries it, or is about to park, and
+// finds drain set and no reader left: the last one has been at the bucket and found nobody, or will
+// come there and find nothing to do.
 #include <pirn/rw_mutex.h>
 
 #include <cstdint>
@@ -47,10 +51,12 @@ using word = detail::word<std::uint32_t>;
 constexpr std::int64_t k_starvation_ns = 1'000'000;  // as mutex
 // What the waker tells the waiter.
 constexpr std::uintptr_t k_compete = 0, k_handed_over = 1;
-// What a reader notes down for its waker; a writer: since when it waits.
-constexpr std::int64_t k_is_reader = 0;
+// What a reader notes down for its waker; a writer: since when it waits, below zero. Who waits for
+// anything else notes nothing below zero.
+constexpr std::int64_t k_is_reader = INT64_MIN;
 
 bool is_reader(const rt::sleeper* s) { return s->since_ns == k_is_reader; }
+bool is_ours(const rt::sleeper* s) { return s->since_ns < 0; }
 
 rt::sleeper* first_writer(const rt::sema_line& line) {
     rt::sleeper* s = line.first();
@@ -75,12 +81,17 @@ std::uint32_t take_readers(rt::sema_line& line) {
 
 // What runs under the bucket's lock.
 struct rw_mutex::core {
-    // A writer parks: true unless it may have the mutex at once.
+    static bool is_drained(std::uint32_t state) {
+        return (state & k_drain) != 0 && state < k_reader;
+    }
+
+    // A writer parks: true unless it may have the mutex at once, or has to see to who may.
     static bool writer_joins(void* arg) {
         word& state = *static_cast<word*>(arg);
         std::uint32_t old = state.load(std::memory_order_relaxed);
         for (;;) {
             std::uint32_t next = old | k_parked;
+            if (is_drained(old)) return false;
             if ((old & k_writer) == 0) {
                 if (old < k_reader) return false;
                 next |= k_writer | k_drain;
@@ -96,7 +107,7 @@ struct rw_mutex::core {
         word& state = *static_cast<word*>(arg);
         std::uint32_t old = state.load(std::memory_order_relaxed);
         for (;;) {
-            if ((old & k_writer) == 0) return false;
+            if ((old & k_writer) == 0 || is_drained(old)) return false;
             // Relaxed: as above.
             if (state.compare_exchange_weak(old, old | k_parked, std::memory_order_relaxed,
                                             std::memory_order_relaxed))
@@ -111,7 +122,7 @@ struct rw_mutex::core {
         if (rt::sleeper* s = line.first()) {
             if (next != 0) {
                 next |= k_writer | k_drain;
-            } else if (base::now_ns() - s->since_ns >= k_starvation_ns) {
+            } else if (base::now_ns() + s->since_ns >= k_starvation_ns) {
                 line.take(s, k_handed_over);
                 next |= k_writer;
             } else {
@@ -123,33 +134,33 @@ struct rw_mutex::core {
         state.fetch_add(next - old, std::memory_order_release);
     }
 
-    static void reader_leaves(word& state, rt::sema_line& line) {
-        std::uint32_t old = state.load(std::memory_order_relaxed);
-        while ((old & k_drain) == 0 || old >= 2 * k_reader) {
-            // ORD(rw-mutex): release; pairs with the acquires of lock.
-            if (state.compare_exchange_weak(old, old - k_reader, std::memory_order_release,
-                                            std::memory_order_relaxed))
-                return;
-        }
-        // The last one, with the slot taken: the bits change under this lock only.
-        std::uint32_t next = k_writer;
-        if (rt::sleeper* s = first_writer(line))
-            line.take(s, k_handed_over);
-        else
-            next = take_readers(line) * k_reader;
-        if (!line.empty()) next |= k_parked;
-        // ORD(rw-mutex): acq_rel; what all readers did is passed on to who gets it, by the wakeup
-        // or by this store. Pairs with the releases of unlock_shared and the acquires of lock.
-        state.fetch_add(next - (old & k_bits) - k_reader, std::memory_order_acq_rel);
+    // No reader is left for whom the slot's owner waits. The bits change under this lock only.
+    static void hand_over(word& state, rt::sema_line& line, rt::sleeper* to) {
+        const std::uint32_t old = state.load(std::memory_order_relaxed);
+        line.take(to, k_handed_over);
+        const std::uint32_t next = k_writer | (line.empty() ? 0 : k_parked);
+        // ORD(rw-mutex): acq_rel; what all readers did is passed on to who gets it, by the wakeup.
+        // Pairs with the releases of unlock_shared.
+        state.fetch_add(next - (old & k_bits), std::memory_order_acq_rel);
     }
 
-    // A writer has given up: if it was the last in line, the slot is not waited for any more.
-    static void writer_gives_up(word& state, rt::sema_line& line) {
-        if ((state.load(std::memory_order_relaxed) & k_drain) == 0) return;
-        if (first_writer(line) != nullptr) return;
-        // Others may leave meanwhile, but not the last: it needs the lock.
-        const std::uint32_t more = take_readers(line) * k_reader;
+    // By the last reader. The object may be gone, unless somebody is in line for it.
+    static void reader_has_left(word& state, rt::sema_line& line) {
+        const rt::sleeper* s = line.first();
+        if (s != nullptr && is_ours(s)) settle(state, line);
+    }
+
+    // Also by one who has given up, or is about to park. If no writer is in line, the slot is not
+    // waited for any more.
+    static void settle(word& state, rt::sema_line& line) {
         std::uint32_t old = state.load(std::memory_order_relaxed);
+        if ((old & k_drain) == 0) return;
+        if (rt::sleeper* s = first_writer(line)) {
+            if (is_drained(old)) hand_over(state, line, s);
+            return;
+        }
+        // Readers may leave meanwhile.
+        const std::uint32_t more = take_readers(line) * k_reader;
         // Relaxed: no writer has written.
         while (!state.compare_exchange_weak(old, (old & ~(k_writer | k_drain | k_parked)) + more,
                                             std::memory_order_relaxed,
@@ -160,6 +171,10 @@ struct rw_mutex::core {
 
 bool rw_mutex::try_lock() {
     std::uint32_t old = state_.load(std::memory_order_relaxed);
+    if (core::is_drained(old)) [[unlikely]] {
+        settle();
+        old = state_.load(std::memory_order_relaxed);
+    }
     while ((old & k_writer) == 0 && old < k_reader) {
         // ORD(rw-mutex): acquire; pairs with the releases of both kinds of unlock.
         if (state_.compare_exchange_weak(old, old | k_writer, std::memory_order_acquire,
@@ -180,15 +195,13 @@ bool rw_mutex::lock_until(const detail::wait_end& end) {
             continue;
         }
         const bool again = since_ns != 0;
-        if (!again) since_ns = base::now_ns();
+        if (!again) since_ns = -base::now_ns();
         const std::uintptr_t token =
             rt::sema_park(&state_, core::writer_joins, &state_, again,
                           rt::wait_reason::rw_mutex_lock, since_ns, end);
         if (token == k_handed_over) return true;
         if (token == rt::k_timed_out) {
-            rt::sema_visit(&state_, [this](rt::sema_line& line) {
-                core::writer_gives_up(state_, line);
-            });
+            settle();
             return false;
         }
         round = 0;
@@ -200,22 +213,32 @@ void rw_mutex::lock_shared_slow() {
     // ORD(rw-mutex): acquire; pairs with the release of unlock.
     std::uint32_t old = state_.load(std::memory_order_acquire);
     while ((old & k_writer) != 0) {
-        if ((old & k_drain) != 0 && old < 2 * k_reader) {
-            unlock_shared_slow(old);
-            break;
-        }
         // Relaxed: nothing was read. ORD(rw-mutex): acquire; as above, for a slot that is free.
         if (state_.compare_exchange_weak(old, old - k_reader, std::memory_order_relaxed,
-                                         std::memory_order_acquire))
-            break;
+                                         std::memory_order_acquire)) {
+            lock_shared_until({});
+            return;
+        }
     }
-    if ((old & k_writer) != 0) lock_shared_until({});
+}
+
+bool rw_mutex::try_lock_shared_slow() {
+    settle();
+    std::uint32_t old = state_.load(std::memory_order_relaxed);
+    while ((old & k_writer) == 0) {
+        // ORD(rw-mutex): acquire; pairs with the release of unlock.
+        if (state_.compare_exchange_weak(old, old + k_reader, std::memory_order_acquire,
+                                         std::memory_order_relaxed))
+            return true;
+    }
+    return false;
 }
 
 bool rw_mutex::lock_shared_until(const detail::wait_end& end) {
     for (std::uint32_t round = 0;;) {
         if (try_lock_shared()) return true;
-        if ((state_.load(std::memory_order_relaxed) & k_drain) == 0 && rt::sema_spin(round)) {
+        const std::uint32_t old = state_.load(std::memory_order_relaxed);
+        if ((old & k_drain) == 0 && rt::sema_spin(round)) {
             ++round;
             continue;
         }
@@ -237,7 +260,11 @@ void rw_mutex::unlock_slow(std::uint32_t old) {
 void rw_mutex::unlock_shared_slow(std::uint32_t old) {
     if (old < k_reader) base::fatal("sync: RUnlock of unlocked RWMutex");
     rt::sema_visit(&state_,
-                   [this](rt::sema_line& line) { core::reader_leaves(state_, line); });
+                   [this](rt::sema_line& line) { core::reader_has_left(state_, line); });
+}
+
+void rw_mutex::settle() {
+    rt::sema_visit(&state_, [this](rt::sema_line& line) { core::settle(state_, line); });
 }
 
 void rw_mutex::destroy_slow() const { sync::check_nobody_waits(&state_, "rw_mutex"); }

@@ -394,5 +394,20 @@ TEST_CASE("an rw_mutex outlives a run whose goroutines wait for it") {
             REQUIRE(m.try_lock());
             m.unlock();
         }
+        for (const bool shared : {false, true}) {
+            // The same, and nobody is there any more when the last reader leaves.
+            static pirn::rw_mutex m;
+            m.lock_shared();
+            pirn::run(
+                [&] {
+                    pirn::go([] { m.lock(); });
+                    UNTIL(waiting(m, 1));
+                },
+                {.procs = procs});
+            REQUIRE(waiting(m, 0));
+            m.unlock_shared();
+            REQUIRE((shared ? m.try_lock_shared() : m.try_lock()));
+            shared ? m.unlock_shared() : m.unlock();
+        }
     });
 }

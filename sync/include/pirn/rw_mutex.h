@@ -86,7 +86,8 @@ class rw_mutex {
                                              std::memory_order_relaxed))
                 return true;
         }
-        return false;
+        // The writer that keeps readers out may be gone.
+        return (old & k_drain) != 0 && old < k_reader && try_lock_shared_slow();
     }
     std::expected<void, std::error_code> lock_shared(const cancellation& ctx) {
         return detail::wait_until_done(
@@ -104,18 +105,11 @@ class rw_mutex {
     }
     // Fatal error where no reader holds it: "sync: RUnlock of unlocked RWMutex".
     void unlock_shared() {
-        std::uint32_t old = state_.load(std::memory_order_relaxed);
-        for (;;) {
-            // No reader, or the last one, for whom a writer waits.
-            if (old < ((old & k_drain) != 0 ? 2 * k_reader : k_reader)) [[unlikely]] {
-                unlock_shared_slow(old);
-                return;
-            }
-            // ORD(rw-mutex): release; pairs with the acquires of lock.
-            if (state_.compare_exchange_weak(old, old - k_reader, std::memory_order_release,
-                                             std::memory_order_relaxed))
-                return;
-        }
+        // ORD(rw-mutex): release; pairs with the acquires of lock.
+        const std::uint32_t old = state_.fetch_sub(k_reader, std::memory_order_release);
+        // There was none, or it was the last one, for whom a writer waits.
+        if (old < ((old & k_drain) != 0 ? 2 * k_reader : k_reader)) [[unlikely]]
+            unlock_shared_slow(old);
     }
 
   private:
@@ -130,6 +124,8 @@ class rw_mutex {
     bool lock_shared_until(const detail::wait_end& end);
     void unlock_slow(std::uint32_t old);
     void unlock_shared_slow(std::uint32_t old);
+    bool try_lock_shared_slow();
+    void settle();
     void destroy_slow() const;
 
     detail::word<std::uint32_t> state_;

@@ -45,6 +45,9 @@ class word : base::atomic<T> {
     T fetch_add(T n, order o, const char* where = __builtin_FUNCTION()) {
         return touched(atomic::fetch_add(n, o, where));
     }
+    T fetch_sub(T n, order o, const char* where = __builtin_FUNCTION()) {
+        return touched(atomic::fetch_sub(n, o, where));
+    }
 
   private:
     template <class Result>
