@@ -55,7 +55,7 @@ class seen_keys {
 // What is known of one that parked: the goroutine may have ended by the time it is printed.
 struct lock_holder {
     int count = 0;
-    const void* frames[k_frames];
+    const void* frames[k_frames] = {};
     std::uint64_t id = 0;
     std::uint32_t locks = 0;
     wait_reason reason = wait_reason::none;
