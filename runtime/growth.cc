@@ -52,6 +52,10 @@ const void* home_of(void* function) {
     return ::dladdr(function, &info) != 0 ? info.dli_fbase : nullptr;
 }
 
+// Where stacks do not grow, none is small, and what an allocation takes does not matter.
+#if defined(PIRN_CHECKS) && defined(PIRN_SPLIT)
+#define PIRN_MEASURES_ALLOCATION 1
+
 // Runs f on a stack that is painted first; how much of it was used.
 template <class F>
 std::size_t stack_used_by(F f) {
@@ -70,6 +74,8 @@ std::size_t stack_used_by(F f) {
     base::deallocate(paint);
     return k_bytes - untouched;
 }
+
+#endif
 
 // Calls malloc and its kin, once each. The first round also binds what a library binds lazily.
 void allocate_once(std::size_t bytes) {
@@ -93,7 +99,7 @@ void look_at_allocator() {
                           home_of(reinterpret_cast<void*>(&std::atol));
     const std::size_t need = is_libcs ? k_allocation_need_bytes : k_foreign_allocator_need_bytes;
     allocate_once(1);
-#ifdef PIRN_CHECKS
+#ifdef PIRN_MEASURES_ALLOCATION
     for (const std::size_t bytes : {16u, 1000u, 100'000u}) {
         const std::size_t used = stack_used_by([bytes] { allocate_once(bytes); });
         if (used > need)
