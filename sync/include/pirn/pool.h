@@ -95,8 +95,8 @@ class pool_core {
 //
 // In the place of the cycles of Go's collector there is the clock: about once in a second what was
 // put before the last time but one and has not been used since is destroyed (Go's victim cache),
-// also where the pool is not used any more, while there is a runtime: then by a goroutine, which may
-// be at it a little longer than the pool lives. A P that is never idle keeps one value.
+// also where the pool is not used any more, while there is a runtime: then by a goroutine, which
+// may be at it a little longer than the pool lives. A P that is never idle keeps one value.
 //
 // get and put are for goroutines and threads, at the same time; no one may be inside any more when
 // it is destroyed. What happens before a put is visible after the get that returns the value.
