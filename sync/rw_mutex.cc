@@ -81,10 +81,6 @@ std::uint32_t take_readers(rt::sema_line& line) {
 
 // What runs under the bucket's lock.
 struct rw_mutex::core {
-    static bool is_drained(std::uint32_t state) {
-        return (state & k_drain) != 0 && state < k_reader;
-    }
-
     // A writer parks: true unless it may have the mutex at once, or has to see to who may.
     static bool writer_joins(void* arg) {
         word& state = *static_cast<word*>(arg);
@@ -171,7 +167,7 @@ struct rw_mutex::core {
 
 bool rw_mutex::try_lock() {
     std::uint32_t old = state_.load(std::memory_order_relaxed);
-    if (core::is_drained(old)) [[unlikely]] {
+    if (is_drained(old)) [[unlikely]] {
         settle();
         old = state_.load(std::memory_order_relaxed);
     }
@@ -224,14 +220,7 @@ void rw_mutex::lock_shared_slow() {
 
 bool rw_mutex::try_lock_shared_slow() {
     settle();
-    std::uint32_t old = state_.load(std::memory_order_relaxed);
-    while ((old & k_writer) == 0) {
-        // ORD(rw-mutex): acquire; pairs with the release of unlock.
-        if (state_.compare_exchange_weak(old, old + k_reader, std::memory_order_acquire,
-                                         std::memory_order_relaxed))
-            return true;
-    }
-    return false;
+    return try_lock_shared();
 }
 
 bool rw_mutex::lock_shared_until(const detail::wait_end& end) {

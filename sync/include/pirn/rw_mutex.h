@@ -87,7 +87,7 @@ class rw_mutex {
                 return true;
         }
         // The writer that keeps readers out may be gone.
-        return (old & k_drain) != 0 && old < k_reader && try_lock_shared_slow();
+        return is_drained(old) && try_lock_shared_slow();
     }
     std::expected<void, std::error_code> lock_shared(const cancellation& ctx) {
         return detail::wait_until_done(
@@ -117,6 +117,10 @@ class rw_mutex {
     static constexpr std::uint32_t k_writer = 1, k_drain = 2, k_parked = 4, k_reader = 8;
     static constexpr std::uint32_t k_bits = k_reader - 1;
 
+    // A writer waits for readers, of whom none is left.
+    static constexpr bool is_drained(std::uint32_t state) noexcept {
+        return (state & k_drain) != 0 && state < k_reader;
+    }
     struct core;   // rw_mutex.cc
 
     bool lock_until(const detail::wait_end& end);
