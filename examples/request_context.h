@@ -71,7 +71,7 @@ std::optional<std::size_t> answer_in_context(pirn::conn& connection, http_sessio
         pirn::with_timeout(pirn::with_value(pirn::background(), k_trace_id, id), timeout);
     const pirn::defer done([&cancel] { cancel(); });
 
-    client_watch watch(connection, session.read_space(), cancel);
+    client_watch watch(connection, session.read_space(), ctx, cancel);
     handler_result made = handle(ctx, asked);
     const std::optional<std::size_t> arrived = watch.end();
     if (!arrived) {
