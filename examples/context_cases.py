@@ -7,7 +7,18 @@ import socket
 import threading
 import time
 
-from serving import GET, HELLO, Failed, Reader, Server, check, post, reset, wait_until
+from serving import (
+    GET,
+    HELLO,
+    Failed,
+    Reader,
+    Server,
+    check,
+    expect_statuses,
+    post,
+    reset,
+    wait_until,
+)
 
 
 def parts(count, ms, *fields):
@@ -197,11 +208,7 @@ def wrong_parts(_, path):
         (b"POST /parts HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 405),
         (b"BREW /stats HTTP/1.1\r\nHost: a\r\n\r\n", 501),
     )
-    with Server(path) as server, server.connect() as connection:
-        reader = Reader(connection)
-        for request, status in cases:
-            connection.sendall(request)
-            reader.expect(status)
+    expect_statuses(path, cases)
 
 
 CONTEXT_CASES = (

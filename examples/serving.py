@@ -162,6 +162,15 @@ class Reader:
         check(piece == b"", f"expected the end of the stream, got {piece!r:.200}")
 
 
+def expect_statuses(path, cases):
+    """One connection to a server; each (request, status) in turn."""
+    with Server(path) as server, server.connect() as connection:
+        reader = Reader(connection)
+        for request, status in cases:
+            connection.sendall(request)
+            reader.expect(status)
+
+
 def post(body, *fields):
     lines = ["POST /echo HTTP/1.1", "Host: test", f"Content-Length: {len(body)}", *fields]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body

@@ -27,6 +27,7 @@ from serving import (
     Reader,
     Server,
     check,
+    expect_statuses,
     post,
     reset,
     serves,
@@ -359,11 +360,7 @@ def routes(_, path):
         (b"GET /echo HTTP/1.1\r\nHost: a\r\n\r\n", 405),
         (b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
     )
-    with Server(path) as server, server.connect() as connection:
-        reader = Reader(connection)
-        for request, status in cases:
-            connection.sendall(request)
-            reader.expect(status)
+    expect_statuses(path, cases)
 
 
 def connection_close_and_http_1_0(_, path):
