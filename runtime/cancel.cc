@@ -116,11 +116,7 @@ std::error_code sleep_thread(std::int64_t deadline_ns, cancel_source* source) {
     note n;
     cancel_waiter w;
     w.owner = who(&n);
-    {
-        const lock_guard hold(source->mu);
-        if (source->is_done()) return cancel_reason(source);
-        w.join(source);
-    }
+    if (!w.join_unless_done(source)) return cancel_reason(source);
     if (!n.sleep(deadline_ns)) {
         w.leave();
         if (!w.was_cancelled()) return {};

@@ -85,6 +85,13 @@ struct cancel_waiter : cancel_link {
         source = s;
         s->link(this);
     }
+    // The same, with the lock taken for it. False: the source is done.
+    bool join_unless_done(cancel_source* s) noexcept {
+        const lock_guard hold(s->mu);
+        if (s->is_done()) return false;
+        join(s);
+        return true;
+    }
     // Once its owner has been woken.
     bool was_cancelled() const noexcept {
         // Relaxed: ready() has made it visible.

@@ -167,11 +167,7 @@ struct recall : cancel_waiter {
         s->recall = this;
         s->drop = &drop_recalled;
         s->is_select = true;   // so that it is dropped also if it was woken but did not go on
-        const lock_guard hold(source->mu);
-        if (source->is_done())
-            came_early = true;
-        else
-            join(source);
+        if (!join_unless_done(source)) came_early = true;
     }
     ~recall() { leave(); }
 
