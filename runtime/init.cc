@@ -32,6 +32,7 @@
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/seen_keys.h"
 #include "runtime/cpus.h"
 #include "runtime/dump.h"
 #include "runtime/fork.h"
@@ -172,14 +173,9 @@ void prepare_stacks() {
 // A loop around a call that hops each time pays for the hop each time.
 void warn_of_hot_call(const void* site, double per_second) {
     // Once for each; there are not many, or the warnings say nothing.
-    static base::atomic<const void*> named[64];
-    for (auto& slot : named) {
-        const void* before = nullptr;
-        if (slot.compare_exchange(before, site, std::memory_order_relaxed,
-                                  std::memory_order_relaxed))
-            break;
-        if (before == site || &slot == &named[63]) return;
-    }
+    constexpr std::size_t k_most = 64;
+    static constinit base::seen_keys<k_most> named;
+    if (named.add(reinterpret_cast<std::uintptr_t>(site)) == k_most) return;
     char name[512];
     describe_address(static_cast<const char*>(site) - 1, name, sizeof name);
     base::report("pirn: warning: a call at %p in %s goes on on a stack segment %.1f million times "

@@ -17,8 +17,8 @@
 
 #include <unwind.h>
 
-#include "runtime/base/atomic.h"
 #include "runtime/base/check.h"
+#include "runtime/base/seen_keys.h"
 #include "runtime/g.h"
 #include "runtime/sched.h"
 #include "runtime/symbol.h"
@@ -29,26 +29,6 @@ namespace {
 
 constexpr int k_frames = 8;   // of the user's, the innermost, that tell two ways apart
 constexpr std::size_t k_notes = 64;
-
-// Keys that have been there; they stay.
-class seen_keys {
-  public:
-    // Its place, if it was not there; k_notes: it was, or there is no room.
-    std::size_t add(std::uintptr_t key) {
-        for (std::size_t i = 0; i < k_notes; ++i) {
-            std::uintptr_t before = 0;
-            // Relaxed: the word elects who has the place, and publishes nothing.
-            if (keys_[i].compare_exchange(before, key, std::memory_order_relaxed,
-                                          std::memory_order_relaxed))
-                return i;
-            if (before == key) break;
-        }
-        return k_notes;
-    }
-
-  private:
-    base::atomic<std::uintptr_t> keys_[k_notes];
-};
 
 }  // namespace
 
@@ -66,7 +46,7 @@ struct lock_holder {
 
 namespace {
 
-constinit seen_keys ways, places;
+constinit base::seen_keys<k_notes> ways, places;
 constinit lock_holder notes[k_notes];
 
 _Unwind_Reason_Code visit_frame(_Unwind_Context* context, void* arg) {
