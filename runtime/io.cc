@@ -42,24 +42,27 @@ descriptor* take_descriptor() {
     return base::make<descriptor>();
 }
 
+// For the next one to be opened.
+void recycle(descriptor* d) {
+    const lock_guard hold(free_mu);
+    d->next_free = free_list;
+    free_list = d;
+}
+
 // Gives up a use; mu is held and let go. Closes and recycles when it was the last.
 void end_use(descriptor* d) {
     PIRN_CHECK(d->uses > 0);
     const bool last = --d->uses == 0;
     const int native = d->native;
     if (last) d->native = -1;
-    const bool recycle = last && !d->held;
+    const bool unused = last && !d->held;
     d->mu.release();
     if (last) {
         const int saved = errno;
         ::close(native);
         errno = saved;
     }
-    if (recycle) {
-        lock_guard hold(free_mu);
-        d->next_free = free_list;
-        free_list = d;
-    }
+    if (unused) recycle(d);
 }
 
 // Takes the parked caller off, to be readied after the unlock. mu is held.
@@ -91,11 +94,7 @@ class recall : cancel_waiter {
         w->end = this;
         w->is_select = true;   // so that it is dropped also if it was woken but did not go on
         claim = &take_off;
-        const lock_guard hold(until->mu);
-        if (until->is_done())
-            came = true;
-        else
-            join(until);
+        if (!join_unless_done(until)) came = true;
     }
     ~recall() { leave(); }
     using cancel_waiter::leave;
@@ -346,9 +345,7 @@ std::expected<descriptor*, std::error_code> open_descriptor(int native) {
             d->held = false;
             d->closing = true;
         }
-        lock_guard hold(free_mu);
-        d->next_free = free_list;
-        free_list = d;
+        recycle(d);
         return std::unexpected(errno_code(e));
     }
     return d;
@@ -374,12 +371,9 @@ void close_descriptor(descriptor* d) noexcept {
 void release_descriptor(descriptor* d) noexcept {
     d->mu.acquire();
     d->held = false;
-    const bool recycle = d->uses == 0;
+    const bool unused = d->uses == 0;
     d->mu.release();
-    if (!recycle) return;
-    lock_guard hold(free_mu);
-    d->next_free = free_list;
-    free_list = d;
+    if (unused) recycle(d);
 }
 
 int native_of(const descriptor* d) noexcept {
